@@ -1,4 +1,4 @@
-"""`python -m benchmarks [turns] [start] [memory] [limits] [training]`."""
+"""`python -m benchmarks [turns] [start] [memory] [limits] [training] [kafka]`."""
 
 import asyncio
 import os
@@ -15,8 +15,9 @@ from benchmarks.measure import Effort, PlacementFigures, measure_peer, measure_p
 from benchmarks.project import BUILD, BenchmarkError, initial_project, measure_training, trained
 from benchmarks.report import Results, print_results, promises, write_json
 from benchmarks.serving import PLACEMENTS
+from benchmarks.turn_logs import TurnLogFigures, measure_turn_logs
 
-WHAT = ("turns", "start", "memory", "limits", "training")
+WHAT = ("turns", "start", "memory", "limits", "training", "kafka")
 JSON_FILE = BUILD.parent / "bench.json"
 
 
@@ -27,7 +28,7 @@ JSON_FILE = BUILD.parent / "bench.json"
 @click.option("--placement", multiple=True, type=click.Choice(PLACEMENTS), help="One placement instead of both.")
 @click.option("--runs", default=3, show_default=True, help="Repetitions; medians are quoted.")
 def main(what: tuple[str, ...], peer: str | None, project: Path | None, placement: tuple[str, ...], runs: int) -> None:
-    """Measure turns, start, memory, the machine's limits and training; everything where nothing is named."""
+    """Measure turns, start, memory, the machine's limits, training and Kafka; everything where nothing is named."""
     wanted = frozenset(what or WHAT)
     console = Console(width=None if sys.stdout.isatty() else 110)
     source = (project or initial_project()).resolve()
@@ -55,7 +56,8 @@ async def _measure(
         chosen = [p for p in PLACEMENTS if p in placements]
         figures = [await measure_placement(models, p, effort, turns="turns" in wanted) for p in chosen]
     against = await measure_peer(peer, effort) if peer else RECORDED_PEER
-    return Results(against, load_average, limits, tuple(figures), training)
+    logs: TurnLogFigures | None = await measure_turn_logs(trained(project), runs) if "kafka" in wanted else None
+    return Results(against, load_average, limits, tuple(figures), training, logs)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from benchmarks.figures import Latency, PeerFigures
 from benchmarks.limits import Limits
 from benchmarks.measure import PlacementFigures
 from benchmarks.project import TrainingFigures
+from benchmarks.turn_logs import LogTurns, TurnLogFigures
 
 TURN_LIMIT = 0.5
 """Of the peer's median turn."""
@@ -22,6 +23,8 @@ THROUGHPUT_LIMIT = 5.0
 """Times the peer's turns a second."""
 START_LIMIT_S = 8.0
 SERVICE_MEMORY_LIMIT_MB = 120.0
+KAFKA_OVERHEAD_LIMIT_MS = 15.0
+"""Of the median turn on an idle machine, over the same turn on SQLite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Results:
     limits: Limits | None = None
     placements: tuple[PlacementFigures, ...] = ()
     training: TrainingFigures | None = None
+    turn_logs: TurnLogFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,13 @@ def promises(results: Results) -> list[Promise]:
         found.append(Promise("start to first answer", figures.start_s, START_LIMIT_S, "s"))
         largest = max(p.uss_mb for p in figures.memory if p.name != "model server")
         found.append(Promise("memory of a service process", largest, SERVICE_MEMORY_LIMIT_MB, "MB"))
+    if results.turn_logs is not None:
+        logs = results.turn_logs
+        found.append(Promise("Kafka's part of a turn, idle", logs.overhead_ms, KAFKA_OVERHEAD_LIMIT_MS, "ms"))
+        idle = logs.overhead_ms
+        found.append(Promise("Kafka's part of a turn, under load", logs.overhead_under_load_ms, idle, "ms"))
+        busiest = logs.kafka.crowds[-1].turns_per_s
+        found.append(Promise("turns a second of the log alone", logs.log_alone.turns_per_s, busiest, "/s", True))
     return found
 
 
@@ -86,6 +97,8 @@ def print_results(console: Console, results: Results) -> None:
         console.print(_best_table(results.placements))
     if results.training is not None:
         console.print(_training_table(results.training, results.peer))
+    if results.turn_logs is not None:
+        console.print(_turn_logs_table(results.turn_logs))
     if kept := promises(results):
         console.print(_promises_table(kept))
 
@@ -167,6 +180,30 @@ def _training_table(training: TrainingFigures, peer: PeerFigures) -> Table:
         table.add_row(f"of it: {name}, s", f"{seconds:.1f}")
     table.add_row("of it: imports, reading, export, writing, s", f"{training.rest_s:.1f}")
     return table
+
+
+def _turn_logs_table(figures: TurnLogFigures) -> Table:
+    table = _table("The turn log: SQLite, Kafka, and a bare broker", "p50 ms", "p95 ms", "p99 ms", "a second")
+    for name, log in (("SQLite", figures.sqlite), ("Kafka", figures.kafka)):
+        _add_log_turns(table, name, log)
+        table.add_section()
+    table.add_row("Kafka's log alone, no assistant", *_latency(figures.log_alone.alone))
+    table.add_row("... in a crowd", "", "", "", f"{figures.log_alone.turns_per_s:.0f}")
+    bare = figures.bare
+    name = f"bare broker: produce and consume {bare.record_bytes} bytes"
+    table.add_row(name, *_latency(bare.round_trip), f"{bare.records_per_s:.0f}")
+    return table
+
+
+def _add_log_turns(table: Table, name: str, log: LogTurns) -> None:
+    table.add_row(f"{name}: turn", *_latency(log.alone))
+    for crowd in log.crowds:
+        table.add_row(
+            f"{name}: {crowd.conversations} conversations", *_latency(crowd.latency), f"{crowd.turns_per_s:.0f}"
+        )
+    if log.long is not None:
+        table.add_row(f"{name}: turns 10 to 59 of one conversation", *_latency(log.long.early))
+        table.add_row(f"{name}: turns 1,950 to 1,999 of it", *_latency(log.long.late))
 
 
 def _promises_table(kept: list[Promise]) -> Table:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import aiohttp
@@ -26,6 +27,7 @@ PLACEMENTS: tuple[Placement, ...] = ("together", "apart")
 START_TIMEOUT_S = 120.0
 ASK_AGAIN_S = 0.02
 SNAPSHOT_TRIES = 500
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +109,12 @@ def _name(process: psutil.Process) -> str:
 
 
 @asynccontextmanager
-async def served(models: Path, placement: Placement) -> AsyncIterator[Server]:
-    """Raises BenchmarkError where it does not answer."""
+async def served(
+    models: Path, placement: Placement, environment: Mapping[str, str] = NO_SETTINGS
+) -> AsyncIterator[Server]:
+    """`environment` are settings of its own. Raises BenchmarkError where it does not answer."""
     with tempfile.TemporaryDirectory(dir=BUILD, prefix="run-") as folder:
-        process, url, grpc_target = _start(models, placement, Path(folder))
+        process, url, grpc_target = _start(models, placement, Path(folder), environment)
         begun = time.perf_counter()
         try:
             await _first_answer(process, url, Path(folder) / "log")
@@ -119,11 +123,14 @@ async def served(models: Path, placement: Placement) -> AsyncIterator[Server]:
             _stop(process)
 
 
-def _start(models: Path, placement: Placement, folder: Path) -> tuple[psutil.Popen, str, str]:
+def _start(
+    models: Path, placement: Placement, folder: Path, environment: Mapping[str, str]
+) -> tuple[psutil.Popen, str, str]:
     port, grpc_port = free_port(), free_port()
     command = [sys.executable, "-m", "turnstream.cli", "run", "--enable-api", "--placement", placement]
     command += ["--model", str(models), "--port", str(port), "--grpc-port", str(grpc_port)]
-    command += ["--turn-log", str(folder / "turns.db")]
+    if "TURNSTREAM_TURN_LOG_KIND" not in environment:
+        command += ["--turn-log", str(folder / "turns.db")]
     with (folder / "log").open("wb") as output:
         process = psutil.Popen(
             command,
@@ -131,7 +138,7 @@ def _start(models: Path, placement: Placement, folder: Path) -> tuple[psutil.Pop
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, TIMINGS_FOLDER: str(folder)},
+            env={**os.environ, TIMINGS_FOLDER: str(folder), **environment},
         )
     return process, f"http://127.0.0.1:{port}", f"127.0.0.1:{grpc_port}"
 
