@@ -45,6 +45,13 @@ async def test_retry_with_the_same_id_gets_the_same_turn(behind: Behind, stub: A
     assert behind.log.last_turn("ada") == 1
 
 
+async def test_erasure_is_put_into_the_inbox_and_answered_with_its_turn(behind: Behind, stub: Any) -> None:
+    await stub.SendMessage(pb.SendMessageRequest(conversation_id="ada", text="hi"))
+    response = await stub.EraseConversation(pb.EraseConversationRequest(conversation_id="ada", reason="asked for"))
+    assert response.turn.number == 2
+    assert behind.log.accepted[-1].erasure.reason == "asked for"
+
+
 async def test_stream_says_accepted_then_replies_then_the_turn(behind: Behind, stub: Any) -> None:
     behind.log.answer = lambda message: TurnRecord(replies=[pb.Reply(text="one"), pb.Reply(text="two")])
     request = pb.StreamMessageRequest(conversation_id="ada", text="hi", message_id="m1")

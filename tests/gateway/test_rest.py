@@ -55,6 +55,19 @@ async def test_message_is_answered_from_the_committed_turn(behind: Behind, http:
     assert accepted.accepted_at.seconds > 0
 
 
+async def test_conversation_is_erased_by_delete(behind: Behind, http: aiohttp.ClientSession) -> None:
+    await begin(http, "ada")
+    async with http.delete("/conversations/ada?reason=asked+for") as response:
+        assert response.status == 204
+    assert behind.log.accepted[-1].erasure.reason == "asked for"
+
+
+async def test_unknown_conversation_cannot_be_erased(behind: Behind, http: aiohttp.ClientSession) -> None:
+    async with http.delete("/conversations/nobody") as response:
+        assert response.status == 404
+    assert not behind.log.accepted
+
+
 async def test_sender_is_default_where_nobody_is_named_and_a_number_is_text(http: aiohttp.ClientSession) -> None:
     assert (await ask(http, "POST", WEBHOOK, json={"message": "hi"}))[1][0]["recipient_id"] == "default"
     assert (await ask(http, "POST", WEBHOOK, json={"sender": 7, "message": "hi"}))[1][0]["recipient_id"] == "7"

@@ -32,6 +32,7 @@ COMMANDS = {
     "shell": LazyCommand("shell", "shell", "Talk to the trained assistant in the terminal."),
     "run": LazyCommand("run", "run", "Serve the trained assistant; `run actions`: its actions."),
     "data": LazyCommand("data", "data", "Check training data."),
+    "erase": LazyCommand("erase", "erase", "Delete a person's conversation from the turn log."),
     "serve": LazyCommand("serve", "serve", "Serve single services, as a deployment does."),
     "model-server": LazyCommand("serve", "model_server", "Serve SavedModels over TensorFlow Serving's gRPC API."),
 }

@@ -84,6 +84,13 @@ class ConversationsService(ConversationsServicer):
         elapsed.FromNanoseconds(int((time.perf_counter() - start) * 1e9))
         return pb.PredictNextResponse(prediction=preview.prediction, tracker=preview.tracker, elapsed=elapsed)
 
+    async def EraseConversation(
+        self, request: pb.EraseConversationRequest, context: Any
+    ) -> pb.EraseConversationResponse:
+        message = self._message(request, "", context)
+        message.erasure.CopyFrom(requests.erasure(request.reason, self._max_bytes))
+        return pb.EraseConversationResponse(turn=turn_of(await self._send(message, context)))
+
     @property
     def _max_bytes(self) -> int:
         return self._door.limits.max_message_bytes

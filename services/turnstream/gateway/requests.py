@@ -133,6 +133,10 @@ def action_to_execute(action: str, policy: str | None, confidence: float | None)
     return log_pb.ActionToExecute(action=identifier(action, "action"), policy=policy, confidence=confidence)
 
 
+def erasure(reason: str, max_bytes: int) -> log_pb.Erasure:
+    return log_pb.Erasure(reason=text_within(reason, "reason", max_bytes))
+
+
 def check_depth(message: Message, depth: int = 1) -> None:
     """What is accepted must be readable for all who handle it later. Raises InvalidRequest."""
     if depth > MAX_DEPTH:

@@ -79,6 +79,11 @@ class ConversationsStub:
                 request_serializer=turnstream_dot_api_dot_v1_dot_conversations__pb2.PredictNextRequest.SerializeToString,
                 response_deserializer=turnstream_dot_api_dot_v1_dot_conversations__pb2.PredictNextResponse.FromString,
                 _registered_method=True)
+        self.EraseConversation = channel.unary_unary(
+                '/turnstream.api.v1.Conversations/EraseConversation',
+                request_serializer=turnstream_dot_api_dot_v1_dot_conversations__pb2.EraseConversationRequest.SerializeToString,
+                response_deserializer=turnstream_dot_api_dot_v1_dot_conversations__pb2.EraseConversationResponse.FromString,
+                _registered_method=True)
 
 
 class ConversationsServicer:
@@ -148,6 +153,13 @@ class ConversationsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseConversation(self, request, context):
+        """Takes all earlier turns and messages of a conversation out of the log. What remains is one turn that says so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConversationsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -195,6 +207,11 @@ def add_ConversationsServicer_to_server(servicer, server):
                     servicer.PredictNext,
                     request_deserializer=turnstream_dot_api_dot_v1_dot_conversations__pb2.PredictNextRequest.FromString,
                     response_serializer=turnstream_dot_api_dot_v1_dot_conversations__pb2.PredictNextResponse.SerializeToString,
+            ),
+            'EraseConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseConversation,
+                    request_deserializer=turnstream_dot_api_dot_v1_dot_conversations__pb2.EraseConversationRequest.FromString,
+                    response_serializer=turnstream_dot_api_dot_v1_dot_conversations__pb2.EraseConversationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -440,6 +457,33 @@ class Conversations:
             '/turnstream.api.v1.Conversations/PredictNext',
             turnstream_dot_api_dot_v1_dot_conversations__pb2.PredictNextRequest.SerializeToString,
             turnstream_dot_api_dot_v1_dot_conversations__pb2.PredictNextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/turnstream.api.v1.Conversations/EraseConversation',
+            turnstream_dot_api_dot_v1_dot_conversations__pb2.EraseConversationRequest.SerializeToString,
+            turnstream_dot_api_dot_v1_dot_conversations__pb2.EraseConversationResponse.FromString,
             options,
             channel_credentials,
             insecure,

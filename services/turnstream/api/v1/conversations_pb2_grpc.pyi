@@ -51,6 +51,8 @@ class ConversationsStub:
     """Adds a user message without predicting or running anything."""
     PredictNext: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.PredictNextRequest, _conversations_pb2.PredictNextResponse]
     """What the policies would do next; changes nothing."""
+    EraseConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.EraseConversationRequest, _conversations_pb2.EraseConversationResponse]
+    """Takes all earlier turns and messages of a conversation out of the log. What remains is one turn that says so."""
 
 @_typing.type_check_only
 class ConversationsAsyncStub(ConversationsStub):
@@ -75,6 +77,8 @@ class ConversationsAsyncStub(ConversationsStub):
     """Adds a user message without predicting or running anything."""
     PredictNext: _aio.UnaryUnaryMultiCallable[_conversations_pb2.PredictNextRequest, _conversations_pb2.PredictNextResponse]  # type: ignore[assignment]
     """What the policies would do next; changes nothing."""
+    EraseConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.EraseConversationRequest, _conversations_pb2.EraseConversationResponse]  # type: ignore[assignment]
+    """Takes all earlier turns and messages of a conversation out of the log. What remains is one turn that says so."""
 
 class ConversationsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -150,5 +154,13 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_conversations_pb2.PredictNextResponse, _abc.Awaitable[_conversations_pb2.PredictNextResponse]]:
         """What the policies would do next; changes nothing."""
+
+    @_abc_1.abstractmethod
+    def EraseConversation(
+        self,
+        request: _conversations_pb2.EraseConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversations_pb2.EraseConversationResponse, _abc.Awaitable[_conversations_pb2.EraseConversationResponse]]:
+        """Takes all earlier turns and messages of a conversation out of the log. What remains is one turn that says so."""
 
 def add_ConversationsServicer_to_server(servicer: ConversationsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -65,6 +65,7 @@ class ConversationRoutes:
             ("POST", f"{base}/trigger_intent", self.trigger_intent, access),
             ("POST", f"{base}/predict", self.predict, access),
             ("POST", f"{base}/messages", self.add_message, access),
+            ("DELETE", base, self.erase, access),
         )
 
     async def get_tracker(self, request: web.Request) -> web.StreamResponse:
@@ -159,6 +160,14 @@ class ConversationRoutes:
         message.message_to_add.CopyFrom(requests.message_to_add(text, parse_data, packed, self._max_bytes))
         await self._door.send(message)
         return await self._tracker(request, verbosity)
+
+    async def erase(self, request: web.Request) -> web.StreamResponse:
+        """Not of Rasa's API: a person's right to be forgotten."""
+        await self._existing(request)
+        message = self._message(request, DEFAULT_CHANNEL)
+        message.erasure.CopyFrom(requests.erasure(request.query.get("reason", ""), self._max_bytes))
+        await self._door.send(message)
+        return web.Response(status=204)
 
     @property
     def _max_bytes(self) -> int:
