@@ -13,7 +13,7 @@ import yaml
 from support.gateway import Behind, running_gateway
 from turnstream.api.v1.conversations_pb2 import EventVerbosity, Reply
 from turnstream.api.v1.turnlog_pb2 import TurnRecord
-from turnstream.dialogue.events import SlotSet
+from turnstream.dialogue.events import ActionExecuted, IntentScore, ParseData, SlotSet, UserUttered
 from turnstream.dialogue.proto import event_to_proto, timestamp_to_proto
 from turnstream.dialogue.values import map_from_proto, map_to_proto, value_to_proto
 from turnstream.runtime.server import PortTaken
@@ -60,6 +60,15 @@ async def test_conversation_is_erased_by_delete(behind: Behind, http: aiohttp.Cl
     async with http.delete("/conversations/ada?reason=asked+for") as response:
         assert response.status == 204
     assert behind.log.accepted[-1].erasure.reason == "asked for"
+
+
+async def test_conversation_is_told_as_a_test_story(behind: Behind, http: aiohttp.ClientSession) -> None:
+    said = UserUttered(text="hi", parse_data=ParseData(text="hi", intent=IntentScore("greet", 1.0)))
+    behind.trackers.events = [event_to_proto(e) for e in (said, ActionExecuted(name="utter_greet"))]
+    async with http.get("/conversations/ada/story") as response:
+        assert (response.status, response.content_type) == (200, "text/plain")
+        (story,) = yaml.safe_load(await response.text())["stories"]
+    assert story == {"story": "ada", "steps": [{"intent": "greet", "user": "hi"}, {"action": "utter_greet"}]}
 
 
 async def test_unknown_conversation_cannot_be_erased(behind: Behind, http: aiohttp.ClientSession) -> None:

@@ -11,6 +11,7 @@ from turnstream.api.v1.events_pb2 import Event
 from turnstream.api.v1.tracker_pb2 import Tracker
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
 from turnstream.dialogue import events as ev
+from turnstream.dialogue.as_stories import sessions_of, stories_yaml
 from turnstream.dialogue.proto import (
     event_to_proto,
     parse_to_proto,
@@ -65,6 +66,7 @@ class ConversationRoutes:
             ("POST", f"{base}/trigger_intent", self.trigger_intent, access),
             ("POST", f"{base}/predict", self.predict, access),
             ("POST", f"{base}/messages", self.add_message, access),
+            ("GET", f"{base}/story", self.get_story, access),
             ("DELETE", base, self.erase, access),
         )
 
@@ -160,6 +162,17 @@ class ConversationRoutes:
         message.message_to_add.CopyFrom(requests.message_to_add(text, parse_data, packed, self._max_bytes))
         await self._door.send(message)
         return await self._tracker(request, verbosity)
+
+    async def get_story(self, request: web.Request) -> web.StreamResponse:
+        """The latest session as a test story, without what was taken back; with `all_sessions` each as it happened."""
+        until = query_number(request, "until")
+        verbosity = EventVerbosity.EVENT_VERBOSITY_APPLIED
+        if query_flag(request, "all_sessions"):
+            verbosity = EventVerbosity.EVENT_VERBOSITY_ALL
+        timestamp = None if until is None else timestamp_to_proto(until)
+        tracker = await self._door.tracker(conversation_id_of(request), verbosity, timestamp)
+        sessions = sessions_of(tracker_events_from_proto(tracker))
+        return web.Response(text=stories_yaml(tracker.conversation_id, sessions), content_type="text/plain")
 
     async def erase(self, request: web.Request) -> web.StreamResponse:
         """Not of Rasa's API: a person's right to be forgotten."""
