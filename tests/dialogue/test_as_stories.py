@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import yaml
+from turnstream.assistant.annotations import annotated
 from turnstream.assistant.reader import ProjectPaths, read_project
 from turnstream.assistant.stories import ActionStep, UserStep
-from turnstream.dialogue.as_stories import annotated, sessions_of, stories_yaml
+from turnstream.dialogue.as_stories import sessions_of, stories_yaml
 from turnstream.dialogue.events import (
     ActionExecuted,
     ActiveLoopChanged,

@@ -5,9 +5,9 @@ Format: https://rasa.com/docs/rasa/training-data-format#entities.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from turnstream.assistant.location import Location
 from turnstream.assistant.nlu_data import EntityAnnotation
@@ -82,3 +82,47 @@ def _properties(item: Any, location: Location, problems: Problems) -> dict[str, 
         problems.error(location, f"The annotation {json.dumps(item, ensure_ascii=False)} names no 'entity'.")
         return None
     return None if wrong else item
+
+
+class Mark(Protocol):
+    """A marked span; without a place in the text where `start` or `end` is None."""
+
+    @property
+    def entity(self) -> str: ...
+    @property
+    def value(self) -> Any: ...
+    @property
+    def start(self) -> int | None: ...
+    @property
+    def end(self) -> int | None: ...
+    @property
+    def role(self) -> str | None: ...
+    @property
+    def group(self) -> str | None: ...
+
+
+def annotated(text: str, marks: Iterable[Mark]) -> str:
+    """The text with its entities marked: what `parse_annotations` reads.
+
+    Marks without a place in the text, and those within another, are left out.
+    """
+    parts: list[str] = []
+    position = 0
+    for start, end, mark in sorted(_placed(marks), key=lambda placed: (placed[0], -placed[1])):
+        if position <= start < end <= len(text):
+            parts += (text[position:start], _marked(text[start:end], mark))
+            position = end
+    return "".join(parts) + text[position:]
+
+
+def _placed(marks: Iterable[Mark]) -> Iterator[tuple[int, int, Mark]]:
+    return ((m.start, m.end, m) for m in marks if m.start is not None and m.end is not None)
+
+
+def _marked(words: str, mark: Mark) -> str:
+    value = None if mark.value == words else mark.value
+    found = {"value": value, "role": mark.role, "group": mark.group}
+    given = {key: item for key, item in found.items() if item is not None}
+    if not given:
+        return f"[{words}]({mark.entity})"
+    return f"[{words}]{json.dumps({'entity': mark.entity, **given}, ensure_ascii=False)}"

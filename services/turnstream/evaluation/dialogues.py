@@ -1,0 +1,190 @@
+"""Whole dialogues of the test conversation format, replayed step by step.
+
+Each action is predicted after what the test says has happened, not after what was predicted: one mistake is counted
+once. Format: https://rasa.com/docs/rasa/testing-your-assistant#writing-test-stories.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from turnstream.assistant.domain import Domain
+from turnstream.assistant.stories import TestStory, UserStep
+from turnstream.dialogue.events import (
+    ActionExecuted,
+    ActionExecutionRejected,
+    Event,
+    ExtractedEntity,
+    ParseData,
+    UserUttered,
+)
+from turnstream.dialogue.fold import Dialogue
+from turnstream.evaluation.entities import NO_ENTITY, token_labels
+from turnstream.evaluation.labels import LabelReport, label_report
+
+UNLIKELY_INTENT = "action_unlikely_intent"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """An action's name, or with `is_text` the text of an end-to-end utterance."""
+
+    action: str
+    policy: str
+    confidence: float
+    is_text: bool = False
+
+
+Predict = Callable[[Dialogue], Awaitable[Prediction]]
+Parse = Callable[[str], Awaitable[ParseData]]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """`warned`: the policies found the message before it unlikely, which fails no test."""
+
+    right: str
+    prediction: Prediction
+    warned: bool = False
+
+    @property
+    def is_right(self) -> bool:
+        return self.right == self.prediction.action
+
+
+@dataclass(frozen=True, slots=True)
+class MessageResult:
+    """What a message was understood as, beside what the test says."""
+
+    text: str
+    right_intent: str
+    intent: str
+    right_entities: tuple[ExtractedEntity, ...]
+    entities: tuple[ExtractedEntity, ...]
+    right_labels: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def is_right(self) -> bool:
+        return self.right_intent == self.intent and self.right_labels == self.labels
+
+
+@dataclass(frozen=True, slots=True)
+class DialogueResult:
+    """`steps` are in the order of the story."""
+
+    story: TestStory
+    steps: tuple[ActionResult | MessageResult, ...]
+
+    @property
+    def is_right(self) -> bool:
+        return all(step.is_right for step in self.steps)
+
+    @property
+    def has_warnings(self) -> bool:
+        return any(step.warned for step in self.actions)
+
+    @property
+    def actions(self) -> Iterator[ActionResult]:
+        return (step for step in self.steps if isinstance(step, ActionResult))
+
+
+@dataclass(frozen=True, slots=True)
+class DialogueReports:
+    """`actions` with `action_listen`; None where no story has an action."""
+
+    results: tuple[DialogueResult, ...]
+    actions: LabelReport | None = field(default=None)
+
+    @property
+    def right(self) -> int:
+        return sum(result.is_right for result in self.results)
+
+    @property
+    def with_warnings(self) -> int:
+        return sum(result.has_warnings for result in self.results)
+
+
+async def replay(
+    story: TestStory,
+    events: Sequence[Event],
+    domain: Domain,
+    predict: Predict,
+    parse: Parse | None,
+    *,
+    end_to_end: bool = True,
+) -> DialogueResult:
+    """`events` are the story written out. Without `end_to_end` messages are taken as the test names their intents.
+
+    The first action is the listen that a conversation begins with: nothing could predict it. A loop that a policy
+    wants to run although the test says otherwise is told that it refused, once, as forms do.
+    """
+    dialogue = Dialogue(story.name, domain)
+    steps: list[ActionResult | MessageResult] = []
+    texts = iter(step for step in story.steps if isinstance(step, UserStep))
+    has_begun = False
+    for event in events:
+        if isinstance(event, UserUttered):
+            step = next(texts, None)
+            if parse is not None and end_to_end and step is not None and step.text and step.intent:
+                steps.append(_message_result(step, event, await parse(step.text)))
+        elif isinstance(event, ActionExecuted):
+            if has_begun:
+                result, event = await _action_result(dialogue, event, predict)
+                steps.append(result)
+            has_begun = True
+        dialogue.append(event)
+    return DialogueResult(story, tuple(steps))
+
+
+async def _action_result(
+    dialogue: Dialogue, event: ActionExecuted, predict: Predict
+) -> tuple[ActionResult, ActionExecuted]:
+    right = event.name or event.action_text or ""
+    prediction = await predict(dialogue)
+    warned = False
+    if prediction.action == UNLIKELY_INTENT != right:
+        warned = True
+        dialogue.append(ActionExecuted(name=UNLIKELY_INTENT, policy=prediction.policy))
+        prediction = await predict(dialogue)
+    loop = dialogue.tracker.active_loop
+    if prediction.action != right and loop is not None and prediction.action == loop.name:
+        dialogue.append(ActionExecutionRejected(name=prediction.action))
+        prediction = await predict(dialogue)
+    is_right = prediction.action == right
+    event = replace(event, policy=prediction.policy, confidence=prediction.confidence) if is_right else event
+    return ActionResult(right, prediction, warned), event
+
+
+def _message_result(step: UserStep, event: UserUttered, parse: ParseData) -> MessageResult:
+    right = event.parse_data
+    tokens = parse.text_tokens
+    text = step.text or ""
+    intent = parse.full_retrieval_intent_name if "/" in (step.intent or "") else parse.intent.name
+    labels = tuple(token_labels(tokens, parse.entities))
+    # Entities that are listed beside the text have no place in it.
+    right_labels = labels if step.entities else tuple(token_labels(tokens, step.annotations))
+    return MessageResult(
+        text=text,
+        right_intent=step.intent or "",
+        intent=intent or "",
+        right_entities=right.entities,
+        entities=parse.entities,
+        right_labels=right_labels,
+        labels=labels,
+    )
+
+
+def reports(results: Iterable[DialogueResult]) -> DialogueReports:
+    results = tuple(results)
+    actions = [action for result in results for action in result.actions]
+    report = label_report([a.right for a in actions], [a.prediction.action for a in actions]) if actions else None
+    return DialogueReports(results, report)
+
+
+def entity_report(results: Iterable[DialogueResult]) -> LabelReport | None:
+    """Over the tokens of all messages; None where no test marks an entity."""
+    messages = [step for result in results for step in result.steps if isinstance(step, MessageResult)]
+    if not any(label != NO_ENTITY for message in messages for label in message.right_labels):
+        return None
+    right = [label for message in messages for label in message.right_labels]
+    return label_report(right, [label for message in messages for label in message.labels], without=NO_ENTITY)

@@ -1,0 +1,171 @@
+"""Reports as files, by the names and in the shapes that users of the peer know."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from turnstream.assistant.annotations import annotated
+from turnstream.assistant.nlu_data import EntityAnnotation
+from turnstream.dialogue.events import ExtractedEntity
+from turnstream.evaluation.dialogues import ActionResult, DialogueReports, DialogueResult, MessageResult, entity_report
+from turnstream.evaluation.entities import NO_ENTITY, by_extractor, token_labels
+from turnstream.evaluation.labels import LabelReport, report_json
+from turnstream.evaluation.nlu import NluReports, Understood
+from turnstream.evaluation.plots import Plots
+
+FORMAT_VERSION = "3.1"
+
+
+class ReportWriter:
+    """Writes into one folder, made where it is missing. `plots` None: no pictures."""
+
+    def __init__(self, folder: Path, *, plots: Plots | None, errors: bool = True, successes: bool = False) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._plots = plots
+        self._errors = errors
+        self._successes = successes
+
+    def write_nlu(self, reports: NluReports) -> None:
+        if reports.intents is not None:
+            self._report("intent", reports.intents)
+            told = [one for one in reports.understood if one.example.intent]
+            self._cases("intent", [(_intent_case(one), one.intent == one.right_intent) for one in told])
+            self._pictures("intent", [(one.right_intent, one.intent, _confidence(one)) for one in told])
+        if reports.responses is not None:
+            extra = {"mrr": reports.response_mrr}
+            self._report("response_selection", reports.responses, extra)
+            asked = [one for one in reports.understood if one.example.is_retrieval]
+            cases = [(_response_case(one), one.response == one.example.intent) for one in asked]
+            self._cases("response_selection", cases)
+            decisions = [(one.example.intent or "", one.response, _response_confidence(one)) for one in asked]
+            self._pictures("response_selection", decisions)
+        for extractor, report in reports.entities.items():
+            self._report(extractor, report)
+            self._cases(extractor, [_entity_case(one, extractor) for one in reports.understood])
+
+    def write_dialogues(self, reports: DialogueReports) -> None:
+        total = len(reports.results)
+        accuracy = {
+            "accuracy": reports.right / max(1, total),
+            "correct": reports.right,
+            "with_warnings": reports.with_warnings,
+            "total": total,
+        }
+        if reports.actions is not None:
+            self._report("story", reports.actions, {"conversation_accuracy": accuracy})
+            actions = [action for result in reports.results for action in result.actions]
+            self._pictures("story", [(a.right, a.prediction.action, None) for a in actions])
+        entities = entity_report(reports.results)
+        if entities is not None:
+            self._report("story_entities", entities)
+        failed = [result for result in reports.results if not result.is_right]
+        warned = [result for result in reports.results if result.is_right and result.has_warnings]
+        passed = [result for result in reports.results if result.is_right]
+        if self._errors:
+            self._stories("failed_test_stories.yml", failed)
+            self._stories("stories_with_warnings.yml", warned)
+        if self._successes:
+            self._stories("successful_test_stories.yml", passed)
+
+    def write_json(self, name: str, content: Any) -> None:
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        (self._folder / name).write_text(text + "\n", encoding="utf-8")
+
+    def _report(self, name: str, report: LabelReport, extra: Mapping[str, Any] | None = None) -> None:
+        self.write_json(f"{name}_report.json", report_json(report) | dict(extra or {}))
+
+    def _cases(self, name: str, cases: Sequence[tuple[Mapping[str, Any], bool]]) -> None:
+        if self._errors:
+            self.write_json(f"{name}_errors.json", [case for case, is_right in cases if not is_right])
+        if self._successes:
+            self.write_json(f"{name}_successes.json", [case for case, is_right in cases if is_right])
+
+    def _pictures(self, name: str, decisions: Sequence[tuple[str, str, float | None]]) -> None:
+        if self._plots is None:
+            return
+        self._plots.confusion_matrix(self._folder / f"{name}_confusion_matrix.png", [d[:2] for d in decisions])
+        sure = [
+            (right == predicted, confidence) for right, predicted, confidence in decisions if confidence is not None
+        ]
+        if sure:
+            self._plots.histogram(self._folder / f"{name}_histogram.png", sure)
+
+    def _stories(self, name: str, results: Iterable[DialogueResult]) -> None:
+        (self._folder / name).write_text(stories_text(results), encoding="utf-8")
+
+
+def _confidence(one: Understood) -> float:
+    return one.parse.intent.confidence or 0.0
+
+
+def _response_confidence(one: Understood) -> float:
+    return one.selected.confidence if one.selected else 0.0
+
+
+def _intent_case(one: Understood) -> dict[str, Any]:
+    prediction = {"name": one.intent, "confidence": _confidence(one)}
+    return {"text": one.example.text, "intent": one.right_intent, "intent_prediction": prediction}
+
+
+def _response_case(one: Understood) -> dict[str, Any]:
+    prediction = {"name": one.response, "confidence": _response_confidence(one)}
+    return {
+        "text": one.example.text,
+        "intent_response_key_target": one.example.intent,
+        "intent_response_key_prediction": prediction,
+    }
+
+
+def _entity_case(one: Understood, extractor: str) -> tuple[dict[str, Any], bool]:
+    found = by_extractor(one.parse.entities).get(extractor, [])
+    tokens = one.parse.text_tokens
+    is_right = token_labels(tokens, one.example.entities) == token_labels(tokens, found)
+    case = {
+        "text": one.example.text,
+        "entities": [_entity(entity) for entity in one.example.entities],
+        "predicted_entities": [_entity(entity) for entity in found],
+    }
+    return case, is_right
+
+
+def _entity(entity: EntityAnnotation | ExtractedEntity) -> dict[str, Any]:
+    names = ("start", "end", "entity", "value", "role", "group", "confidence_entity")
+    values = {name: getattr(entity, name, None) for name in names}
+    values["confidence_entity"] = getattr(entity, "confidence", None)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def stories_text(results: Iterable[DialogueResult]) -> str:
+    """The stories, with what was predicted as comments where it was not what the test says."""
+    lines = [f'version: "{FORMAT_VERSION}"', "stories:"]
+    told = False
+    for result in results:
+        told = True
+        lines += [f"- story: {json.dumps(result.story.name, ensure_ascii=False)}"]
+        lines += [f"  # {result.story.location}", "  steps:"]
+        for step in result.steps:
+            lines += _action_lines(step) if isinstance(step, ActionResult) else _message_lines(step)
+    return "\n".join(lines) + "\n" if told else "# None of the test stories.\n"
+
+
+def _action_lines(step: ActionResult) -> list[str]:
+    if step.right == "action_listen" and step.is_right:
+        return []
+    comment = "" if step.is_right else f"  # predicted: {step.prediction.action} ({step.prediction.policy})"
+    comment += "  # the policies found the message before it unlikely" if step.warned else ""
+    return [f"  - action: {step.right}{comment}"]
+
+
+def _message_lines(step: MessageResult) -> list[str]:
+    text = annotated(step.text, step.right_entities)
+    lines = [f"  - intent: {step.right_intent}"]
+    if step.intent != step.right_intent:
+        lines[0] += f"  # predicted: {step.intent}"
+    lines += ["    user: |-", *(f"      {line}" for line in text.splitlines())]
+    if step.labels != step.right_labels:
+        found = annotated(step.text, step.entities).replace("\n", " ")
+        named = [label for label in step.labels if label != NO_ENTITY]
+        lines.append(f"    # predicted entities: {found if named else 'none'}")
+    return lines
