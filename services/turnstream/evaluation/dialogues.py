@@ -50,6 +50,10 @@ class ActionResult:
     def is_right(self) -> bool:
         return self.right == self.prediction.action
 
+    @property
+    def told(self) -> str:
+        return f"{self.right} was expected, {self.prediction.policy} predicted {self.prediction.action}"
+
 
 @dataclass(frozen=True, slots=True)
 class MessageResult:
@@ -66,6 +70,12 @@ class MessageResult:
     @property
     def is_right(self) -> bool:
         return self.right_intent == self.intent and self.right_labels == self.labels
+
+    @property
+    def told(self) -> str:
+        if self.right_intent != self.intent:
+            return f"'{self.text}' is {self.right_intent}, and was understood as {self.intent or 'nothing'}"
+        return f"'{self.text}' has other entities than were found"
 
 
 @dataclass(frozen=True, slots=True)

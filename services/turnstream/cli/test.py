@@ -1,0 +1,371 @@
+"""`turnstream test`: how well a trained assistant understands its data, and passes its test stories."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from turnstream.api.v1.nlu_pb2_grpc import NluStub
+from turnstream.api.v1.selection_pb2_grpc import ResponseSelectionStub
+from turnstream.assistant.bundle import Bundle
+from turnstream.assistant.files import is_test_file
+from turnstream.assistant.nlu_data import Example
+from turnstream.assistant.problems import Problems, ProjectError
+from turnstream.assistant.project import Project
+from turnstream.assistant.reader import ProjectPaths, read_into
+from turnstream.assistant.stories import Story, TestStory
+from turnstream.cli.errors import CommandError
+from turnstream.cli.options import (
+    DEFAULT_MODELS,
+    FILE,
+    LogChoice,
+    ManyValuesGroup,
+    log_options,
+    project_options,
+    project_paths,
+    read_settings,
+)
+from turnstream.cli.serving import load_assistant, whole_assistant
+from turnstream.cli.summary import refusal, terminal
+from turnstream.conversation.loaded import LoadedAssistant
+from turnstream.conversation.services import Channels, Services
+from turnstream.conversation.turn import TurnHandler
+from turnstream.dialogue.events import ParseData
+from turnstream.dialogue.fold import Dialogue
+from turnstream.evaluation.cross_validation import stratified_folds
+from turnstream.evaluation.dialogues import DialogueReports, DialogueResult, Prediction, replay
+from turnstream.evaluation.dialogues import reports as dialogue_reports
+from turnstream.evaluation.files import ReportWriter
+from turnstream.evaluation.labels import LabelReport
+from turnstream.evaluation.nlu import NluReports, Understood, understand
+from turnstream.evaluation.nlu import reports as nlu_reports
+from turnstream.evaluation.plots import Plots
+from turnstream.gateway.loaded import LoadedGateway
+from turnstream.gateway.parsing import Parser
+from turnstream.runtime.bundles import Bundles
+from turnstream.runtime.settings import Settings
+from turnstream.training.story_paths import story_paths
+
+LEARNING_EXTRACTORS = ("DIETClassifier", "CRFEntityExtractor")
+MAX_TEXT_BYTES = 1024 * 1024
+CALLED = ("nlu", "selection", "policy", "action")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where reports go and what is in them."""
+
+    folder: Path
+    plots: bool
+    errors: bool
+    successes: bool
+
+    def writer(self, folder: Path | None = None) -> ReportWriter:
+        plots = Plots() if self.plots and Plots.are_possible() else None
+        return ReportWriter(folder or self.folder, plots=plots, errors=self.errors, successes=self.successes)
+
+
+def _output_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--out", type=FILE, default="results", show_default=True, help="Folder for the reports."),
+        click.option("--no-plot", is_flag=True, help="Draw no confusion matrices and histograms."),
+        click.option("--no-errors", is_flag=True, help="Do not write what was wrong."),
+        click.option("--successes", is_flag=True, help="Write what was right as well."),
+    ):
+        command = option(command)
+    return command
+
+
+_model_option = click.option(
+    "-m", "--model", type=FILE, default=DEFAULT_MODELS, show_default=True, help="Bundle, or folder of them."
+)
+_nlu_option = click.option("-u", "--nlu", "nlu_data", type=FILE, help="NLU data to test on.  [default: data]")
+_stories_option = click.option("-s", "--stories", type=FILE, help="Test stories.  [default: tests]")
+_fail_option = click.option("--fail-on-prediction-errors", is_flag=True, help="Exit with 1 where a test story fails.")
+
+
+@click.group(cls=ManyValuesGroup, invoke_without_command=True)
+@_model_option
+@_nlu_option
+@_stories_option
+@_output_options
+@_fail_option
+@log_options
+@click.pass_context
+def test(
+    context: click.Context,
+    model: Path,
+    nlu_data: Path | None,
+    stories: Path | None,
+    out: Path,
+    no_plot: bool,
+    no_errors: bool,
+    successes: bool,
+    fail_on_prediction_errors: bool,
+    log: LogChoice,
+) -> None:
+    """Test the trained assistant on its test stories and NLU data; reports go to a folder."""
+    if context.invoked_subcommand is not None:
+        return
+    output = Output(out, not no_plot, not no_errors, successes)
+    paths = _paths(nlu_data, stories)
+    failed = _run(model, paths, output, log, nlu=True, core=True)
+    _end(failed if fail_on_prediction_errors else 0)
+
+
+@test.command()
+@_model_option
+@_stories_option
+@_output_options
+@_fail_option
+@log_options
+def core(
+    model: Path,
+    stories: Path | None,
+    out: Path,
+    no_plot: bool,
+    no_errors: bool,
+    successes: bool,
+    fail_on_prediction_errors: bool,
+    log: LogChoice,
+) -> None:
+    """Test stories only."""
+    output = Output(out, not no_plot, not no_errors, successes)
+    failed = _run(model, _paths(None, stories), output, log, nlu=False, core=True)
+    _end(failed if fail_on_prediction_errors else 0)
+
+
+@test.command()
+@_model_option
+@_nlu_option
+@project_options
+@_output_options
+@click.option("--cross-validation", is_flag=True, help="Train on parts of the data, test on the others.")
+@click.option("-f", "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Parts of the data.")
+@log_options
+def nlu(
+    model: Path,
+    nlu_data: Path | None,
+    config: Path | None,
+    domain: str | None,
+    data: tuple[str, ...],
+    out: Path,
+    no_plot: bool,
+    no_errors: bool,
+    successes: bool,
+    cross_validation: bool,
+    folds: int,
+    log: LogChoice,
+) -> None:
+    """NLU data only."""
+    output = Output(out, not no_plot, not no_errors, successes)
+    if cross_validation:
+        given = (str(nlu_data),) if nlu_data else data
+        _cross_validate(project_paths(config, domain, given), folds, output, log)
+    else:
+        _run(model, _paths(nlu_data, None), output, log, nlu=True, core=False)
+
+
+def _end(failed: int) -> None:
+    if failed:
+        raise CommandError(f"{failed} of the test stories failed.")
+
+
+def _paths(nlu_data: Path | None, stories: Path | None) -> ProjectPaths:
+    """The project of the current folder, with other data to test on. Raises CommandError."""
+    for given in (nlu_data, stories):
+        if given is not None and not given.exists():
+            raise CommandError(f"{given} does not exist.")
+    paths = ProjectPaths.default(Path())
+    if nlu_data is not None:
+        paths = replace(paths, data=(nlu_data,))
+    return paths if stories is None else replace(paths, tests=(stories,))
+
+
+def _read(paths: ProjectPaths) -> Project:
+    """Only what is there: a test needs the data and the bundle, not the whole project. Raises CommandError."""
+    problems = Problems()
+    there = replace(
+        paths,
+        config=None,
+        domain=tuple(p for p in paths.domain if p.exists()),
+        data=tuple(p for p in paths.data if p.exists()),
+        endpoints=None,
+    )
+    project = read_into(there, problems).project
+    if problems.errors:
+        raise CommandError(refusal(ProjectError(problems.errors)))
+    given = [path for path in paths.tests if path.is_file() and not is_test_file(path)]
+    return project if not given else replace(project, tests=(*project.tests, *_as_tests(given, paths)))
+
+
+def _as_tests(files: list[Path], paths: ProjectPaths) -> tuple[TestStory, ...]:
+    """Stories of files that were named, whatever their names are."""
+    problems = Problems()
+    stories = read_into(replace(paths, config=None, domain=(), data=tuple(files), tests=()), problems).project.stories
+    return tuple(TestStory(story.name, story.steps, story.location) for story in stories)
+
+
+def _run(model: Path, paths: ProjectPaths, output: Output, log: LogChoice, *, nlu: bool, core: bool) -> int:
+    """How many test stories failed. Raises CommandError."""
+    project = _read(paths)
+    examples = tuple(e for e in project.nlu.examples if e.intent) if nlu else ()
+    tests = project.tests if core else ()
+    if not examples and not tests:
+        raise CommandError("There is nothing to test: no NLU examples, and no test stories (tests/test_*.yml).")
+    console = terminal()
+    failed = 0
+
+    async def run(subject: _Subject) -> None:
+        nonlocal failed
+        writer = output.writer()
+        if tests:
+            reports = await subject.play(tests, console)
+            writer.write_dialogues(reports)
+            _print_dialogues(console, reports)
+            failed = len(reports.results) - reports.right
+        if examples:
+            understood = await subject.understand(examples, console)
+            found = nlu_reports(understood, subject.extractors)
+            writer.write_nlu(found)
+            _print_nlu(console, found)
+
+    _with_subject(model, log, run)
+    _print_place(console, output)
+    return failed
+
+
+def _cross_validate(paths: ProjectPaths, folds: int, output: Output, log: LogChoice) -> None:
+    from turnstream.cli.cross_validation import trained_fold
+
+    project = _read(paths)
+    parts = stratified_folds(project.nlu.examples, folds)
+    console = terminal()
+    understood: list[Understood] = []
+    extractors: tuple[str, ...] = ()
+    for number, held_out in enumerate(parts, 1):
+        learned = [example for part in parts if part is not held_out for example in part]
+        console.print(f"Part {number} of {folds}: {len(learned)} examples to learn, {len(held_out)} to test")
+        with trained_fold(paths, replace(project.nlu, examples=tuple(learned))) as bundle:
+
+            async def run(subject: _Subject, examples: tuple[Example, ...] = tuple(held_out)) -> None:
+                nonlocal extractors
+                understood.extend(await subject.understand(examples, console))
+                extractors = subject.extractors
+
+            _with_subject(bundle, log, run)
+    found = nlu_reports(understood, extractors)
+    output.writer().write_nlu(found)
+    _print_nlu(console, found)
+    _print_place(console, output)
+
+
+class _Subject:
+    """The assistant under test, served in this process, without conversations."""
+
+    def __init__(self, bundle: Bundle, parser: Parser, handler: TurnHandler) -> None:
+        self._bundle = bundle
+        self._parser = parser
+        self._handler = handler
+        names = [component.name for component in bundle.config.pipeline or ()]
+        self.extractors = tuple(name for name in names if name in LEARNING_EXTRACTORS)
+
+    async def understand(self, examples: tuple[Example, ...], console: Console) -> tuple[Understood, ...]:
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task("messages", total=len(examples))
+            return await understand(examples, self._parse, lambda done: progress.update(task, completed=done))
+
+    async def play(self, tests: tuple[TestStory, ...], console: Console) -> DialogueReports:
+        results: list[DialogueResult] = []
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            for test in progress.track(tests, description="stories"):
+                results += [await self._play(test, written) for written in self._written(test)]
+        return dialogue_reports(results)
+
+    def _written(self, test: TestStory) -> list[Dialogue]:
+        """The story as events; several times where an `or` leaves a choice."""
+        story = Story(test.name, test.steps, test.location)
+        return [path.dialogue for path in story_paths([story], self._bundle.domain, Problems())]
+
+    async def _play(self, test: TestStory, written: Dialogue) -> DialogueResult:
+        return await replay(test, written.events, self._bundle.domain, self._predict, self._parse)
+
+    async def _parse(self, text: str) -> ParseData:
+        return await self._parser.parse(text)
+
+    async def _predict(self, dialogue: Dialogue) -> Prediction:
+        response = await self._handler.predict_next(dialogue)
+        return Prediction(response.action, response.policy, response.confidence, response.is_text)
+
+
+def _with_subject(model: Path, log: LogChoice, run: Callable[[_Subject], Coroutine[None, None, None]]) -> None:
+    with tempfile.TemporaryDirectory(prefix="turnstream-test-") as folder:
+        path = Path(folder) / "turns.db"
+        settings = read_settings(None, {"turn_log.path": str(path), "log.level": log.level_or("warning", None)})
+        log.begin(settings.log)
+
+        async def serve() -> None:
+            async with _subject(model, settings) as subject:
+                await run(subject)
+
+        asyncio.run(serve())
+
+
+@asynccontextmanager
+async def _subject(model: Path, settings: Settings) -> AsyncIterator[_Subject]:
+    assistant = load_assistant(model, None)
+    bundle = assistant.bundle
+    async with whole_assistant(assistant, settings) as assembly:
+        stubs = NluStub(assembly.channel("nlu")), ResponseSelectionStub(assembly.channel("selection"))
+        loaded = Bundles({bundle.version: LoadedGateway.load(bundle)})
+        parser = Parser(*stubs, loaded, max_bytes=MAX_TEXT_BYTES)
+        services = Services(Channels(**{name: assembly.channel(name) for name in CALLED}))
+        handler = TurnHandler(Bundles({bundle.version: LoadedAssistant.load(bundle)}), services)
+        yield _Subject(bundle, parser, handler)
+
+
+def _print_nlu(console: Console, found: NluReports) -> None:
+    table = Table(title="Understanding", title_justify="left")
+    for column in ("", "examples", "accuracy", "precision", "recall", "F1"):
+        table.add_column(column, justify="left" if not column else "right")
+    if found.intents is not None:
+        _add_row(table, "intents (weighted)", found.intents, found.intents.weighted.support)
+    if found.responses is not None:
+        _add_row(table, "responses (weighted)", found.responses, found.responses.weighted.support)
+    for extractor, report in found.entities.items():
+        micro = report.micro
+        figures = (f"{value:.3f}" for value in (micro.precision, micro.recall, micro.f1))
+        table.add_row(f"entities of {extractor} (micro, by token)", str(micro.support), "", *figures)
+    console.print(table)
+
+
+def _add_row(table: Table, name: str, report: LabelReport, count: int) -> None:
+    mean = report.weighted
+    figures = (f"{value:.3f}" for value in (report.accuracy, mean.precision, mean.recall, mean.f1))
+    table.add_row(name, str(count), *figures)
+
+
+def _print_dialogues(console: Console, reports: DialogueReports) -> None:
+    console.print(f"Test stories: {reports.right} of {len(reports.results)} passed", end="")
+    console.print(f", {reports.with_warnings} with warnings." if reports.with_warnings else ".")
+    if reports.actions is not None:
+        console.print(
+            f"Actions: accuracy {reports.actions.accuracy:.3f}, weighted F1 {reports.actions.weighted.f1:.3f}"
+        )
+    for result in reports.results:
+        if not result.is_right:
+            wrong = next(step for step in result.steps if not step.is_right)
+            console.print(f"  failed: {result.story.name} ({result.story.location}): {wrong.told}")
+
+
+def _print_place(console: Console, output: Output) -> None:
+    console.print(f"Reports are in {output.folder}")
+    if output.plots and not Plots.are_possible():
+        console.print("No pictures: matplotlib is not installed (pip install 'turnstream[reports]').")

@@ -1,0 +1,86 @@
+"""Test stories played step by step, with policies that are written out."""
+
+import json
+from pathlib import Path
+
+import yaml
+from turnstream.assistant.domain import Domain
+from turnstream.assistant.nlu_data import EntityAnnotation
+from turnstream.assistant.stories import ActionStep, TestStory, UserStep
+from turnstream.dialogue.events import ActionExecuted, ActiveLoopChanged, Event, IntentScore, ParseData, UserUttered
+from turnstream.dialogue.fold import Dialogue
+from turnstream.evaluation.dialogues import DialogueResult, Prediction, replay, reports
+from turnstream.evaluation.files import ReportWriter
+
+DOMAIN = Domain(actions=("utter_greet", "utter_bye", "form"))
+LISTEN = ActionExecuted(name="action_listen")
+GREET = UserStep("greet", "hello Ada", annotations=(EntityAnnotation(6, 9, "name", "Ada"),))
+STORY = TestStory("a chat", (GREET, ActionStep("utter_greet")))
+EVENTS: tuple[Event, ...] = (
+    LISTEN,
+    UserUttered(parse_data=ParseData(intent=IntentScore("greet", 1.0))),
+    ActionExecuted(name="utter_greet"),
+    LISTEN,
+)
+
+
+async def parse(text: str) -> ParseData:
+    return ParseData(text=text, intent=IntentScore("greet", 0.9), text_tokens=((0, 5), (6, 9)))
+
+
+class Script:
+    """Says one action after the other, and remembers after what."""
+
+    def __init__(self, *actions: str) -> None:
+        self._actions = iter(actions)
+        self.seen: list[Dialogue] = []
+
+    async def __call__(self, dialogue: Dialogue) -> Prediction:
+        self.seen.append(dialogue.branch())
+        return Prediction(next(self._actions), "TEDPolicy", 0.7)
+
+
+async def play(*actions: str, events: tuple[Event, ...] = EVENTS) -> tuple[DialogueResult, Script]:
+    script = Script(*actions)
+    return await replay(STORY, events, DOMAIN, script, parse), script
+
+
+async def test_wrong_action_fails_the_story_and_the_next_is_predicted_after_the_right_one() -> None:
+    result, script = await play("utter_bye", "action_listen")
+    assert [action.is_right for action in result.actions] == [False, True]
+    assert not result.is_right
+    assert script.seen[1].tracker.latest_action_name == "utter_greet"
+
+
+async def test_message_is_wrong_where_its_entities_are() -> None:
+    result, _ = await play("utter_greet", "action_listen")
+    message = result.steps[0]
+    assert not message.is_right
+    assert "other entities" in message.told
+
+
+async def test_unlikely_intent_warns_and_fails_nothing() -> None:
+    result, script = await play("action_unlikely_intent", "utter_greet", "action_listen")
+    assert all(action.is_right for action in result.actions)
+    assert result.has_warnings
+    assert script.seen[1].tracker.latest_action_name == "action_unlikely_intent"
+
+
+async def test_form_that_the_test_leaves_is_told_that_it_refused() -> None:
+    events = (LISTEN, ActiveLoopChanged(name="form"), *EVENTS[1:])
+    result, script = await play("form", "utter_greet", "action_listen", events=events)
+    assert all(action.is_right for action in result.actions)
+    assert script.seen[1].tracker.rejected_action == "form"
+
+
+async def test_files_hold_what_failed_and_how_much(tmp_path: Path) -> None:
+    good, _ = await play("utter_greet", "action_listen")
+    bad, _ = await play("utter_bye", "action_listen")
+    ReportWriter(tmp_path, plots=None).write_dialogues(reports([good, bad]))
+    failed = (tmp_path / "failed_test_stories.yml").read_text()
+    stories = yaml.safe_load(failed)["stories"]
+    assert [step.get("action") or step["user"] for step in stories[1]["steps"]] == ["hello Ada", "utter_greet"]
+    assert "- action: utter_greet  # predicted: utter_bye (TEDPolicy)" in failed
+    report = json.loads((tmp_path / "story_report.json").read_text())
+    assert report["conversation_accuracy"] == {"accuracy": 0.0, "correct": 0, "with_warnings": 0, "total": 2}
+    assert report["accuracy"] == 0.75
