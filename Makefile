@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conformance lint format protos lock kafka bench clean
+.PHONY: help setup demo test conformance lint format protos lock kafka images test-containers chaos bench clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -46,6 +46,15 @@ lock: ## Resolve the versions in requirements/ anew.
 
 kafka: $(STAMP) ## Start Apache Kafka on loopback, from Maven Central; Ctrl-C stops it.
 	$(BIN)/python scripts/start_kafka.py
+
+images: $(STAMP) ## Build the container images; BASE=... is the image to build on, TAG=... their tag.
+	$(BIN)/python scripts/images.py --base "$(BASE)" --tag "$(or $(TAG),dev)"
+
+test-containers: $(STAMP) ## Test the whole system in containers; says in one line where no Docker engine can be had.
+	$(BIN)/python scripts/container_tests.py
+
+chaos: $(STAMP) ## Crash processes and the broker at random, 500 times (ARGS="--seed 7 --jobs 2").
+	$(BIN)/python -m turnstream.testing.chaos --runs 500 $(ARGS)
 
 bench: $(STAMP) ## Measure speed and memory, as ratios against the peer's figures.
 	$(BIN)/python -m benchmarks

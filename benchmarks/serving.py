@@ -45,7 +45,6 @@ class Step:
 
     count: int
     total_s: float
-    p50_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ class Server:
             await asyncio.sleep(ASK_AGAIN_S)
         else:
             raise BenchmarkError(f"process {process.pid} wrote no timings")
-        steps = {name: Step(s["count"], s["total_s"], s["p50_s"]) for name, s in found["timings"].items()}
+        steps = {name: Step(s["count"], s["total_s"]) for name, s in found["timings"].items()}
         return Snapshot(_name(process), found["cpu_s"], steps)
 
 

@@ -3,11 +3,12 @@
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESOLVER = "uv==0.13.9"
-LOCKS = {"service": (), "train": ("train",), "dev": ("dev",)}
+LOCKS = {"service": (), "train": ("train",), "actions": ("actions",), "dev": ("dev",)}
 
 
 def main() -> None:
@@ -21,6 +22,16 @@ def main() -> None:
             output = f"requirements/{name}.lock"
             subprocess.run([*command, *chosen, "pyproject.toml", f"--output-file={output}"], cwd=ROOT, check=True)
             print(f"wrote {output}")
+        _lock_build_tools(command)
+
+
+def _lock_build_tools(command: list[str]) -> None:
+    """What builds the wheel in the images."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    needed = "\n".join(project["build-system"]["requires"])
+    output = "requirements/build.lock"
+    subprocess.run([*command, "-", f"--output-file={output}"], cwd=ROOT, input=needed, text=True, check=True)
+    print(f"wrote {output}")
 
 
 if __name__ == "__main__":

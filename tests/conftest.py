@@ -1,8 +1,14 @@
-"""Options of the test suite."""
+"""Options of the test suite, and the broker that its tests share."""
 
+import logging
 import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from turnstream.testing.kafka_broker import KafkaBroker
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background with SIGINT ignored, and every process below would inherit that.
@@ -12,3 +18,27 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seeds", default="1", help="Seeds for the networks of the large records, separated by commas.")
     parser.addoption("--full", action="store_true", help="Train the public projects in full.")
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator["KafkaBroker"]:
+    """Apache Kafka for the whole session."""
+    from turnstream.testing.kafka_broker import BrokerUnavailable, KafkaBroker
+
+    # What is logged is kept by pytest, and with an error its traceback and the socket that it is about.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    try:
+        broker = KafkaBroker.start(tmp_path_factory.mktemp("kafka"))
+    except BrokerUnavailable as error:
+        pytest.fail(f"no Kafka to test on: {error}", pytrace=False)
+    with broker:
+        yield broker
+
+
+@pytest.fixture
+def unclosed_sockets(kafka_broker: "KafkaBroker") -> Iterator[None]:
+    """For tests in which connections fail."""
+    from support.kafka import sockets_left_to_the_collector
+
+    with sockets_left_to_the_collector():
+        yield

@@ -22,9 +22,10 @@ SHARED: dict[str, set[str]] = {
     "turnlog": {"assistant", "dialogue", "api", "runtime"},
     "runtime": {"api", "assistant"},
     "inference": {"api", "assistant", "dialogue", "features", "runtime"},
+    "replay": {"assistant", "dialogue", "api", "turnlog", "runtime"},
     "training": {"assistant", "dialogue", "features", "models", "api", "runtime"},
 }
-ALLOWED = SHARED | {service: set(SHARED) - {"models", "training"} for service in SERVICES}
+ALLOWED = SHARED | {service: set(SHARED) - {"models", "training", "replay"} for service in SERVICES}
 FREE = ("cli", "testing")
 HEAVY = {"tensorflow", "keras", "tensorflow_serving"}
 HEAVY_ROOMS = {"models", "training", "inference"}

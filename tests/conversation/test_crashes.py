@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from turnstream.api.v1.turnlog_pb2 import InboxMessage
 from turnstream.conversation.crashpoints import POINTS, VARIABLE, crash_point_from
-from turnstream.conversation.dialogues import events_of
+from turnstream.conversation.restoring import events_of
 from turnstream.dialogue.events import UserUttered
 from turnstream.turnlog.checker import check_log
 from turnstream.turnlog.interface import Entry

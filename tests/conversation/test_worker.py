@@ -5,61 +5,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.turns import PLANS, a_domain, names, texts
-from turnstream.api.v1.action_pb2 import RunActionRequest, RunActionResponse
+from support.turns import a_domain, names, texts
+from support.workers import PATIENCE_S, Assistant, Gate
 from turnstream.api.v1.conversations_pb2 import EventVerbosity
 from turnstream.api.v1.trackers_pb2 import PreviewNextActionRequest, ReadTrackerRequest
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
-from turnstream.conversation.dialogues import events_of
 from turnstream.conversation.loaded import LoadedAssistant
-from turnstream.conversation.services import Services
+from turnstream.conversation.restoring import events_of
 from turnstream.conversation.trackers import TrackersService
-from turnstream.conversation.turn import TurnHandler
-from turnstream.conversation.worker import ConversationWorker
 from turnstream.dialogue.fold import Dialogue
 from turnstream.dialogue.proto import timestamp_to_proto, tracker_to_proto
-from turnstream.runtime.bundles import Bundles
-from turnstream.runtime.errors import InvalidRequest, Precondition
-from turnstream.runtime.settings import ConversationSettings
 from turnstream.testing.scripted_services import ScriptedServices
 from turnstream.turnlog.checker import check_log
 from turnstream.turnlog.interface import Entry
 from turnstream.turnlog.sqlite import SqliteSettings, SqliteTurnLog
-
-PATIENCE_S = 30.0
-
-
-class Assistant:
-    """A worker on a log of its own, and a client that talks to it through the log."""
-
-    def __init__(self, path: Path, services: ScriptedServices, **settings: int) -> None:
-        self.domain = a_domain()
-        self.services = services
-        self.services.policy.plans = {intent: list(actions) for intent, actions in PLANS.items()}
-        self.log = SqliteTurnLog(path, SqliteSettings(partitions=2, heartbeat_s=0.02))
-        self.bundles = Bundles({"v1": LoadedAssistant("v1", self.domain, policy_window=5)})
-        self.handler = TurnHandler(self.bundles, Services(services.channels()))
-        conversation_settings = ConversationSettings(**settings)
-        self.worker = ConversationWorker(
-            self.log, self.handler, conversation_settings, partition_of=self.log.partition_of
-        )
-        self.running = asyncio.create_task(self.worker.run())
-
-    async def accept(self, text: str, conversation_id: str = "c", message_id: str = "") -> str:
-        message = InboxMessage(conversation_id=conversation_id, message_id=message_id or text, channel="rest")
-        message.user_message.text = text
-        await self.log.accept(message)
-        return message.message_id
-
-    async def ask(self, text: str, conversation_id: str = "c", message_id: str = "") -> TurnRecord:
-        message_id = await self.accept(text, conversation_id, message_id)
-        return await self.log.wait_for(conversation_id, message_id, PATIENCE_S)
-
-    async def stop(self) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            await self.worker.stop()
-            await self.running
-            await self.log.close()
 
 
 @pytest.fixture
@@ -67,20 +26,6 @@ async def assistant(tmp_path: Path) -> AsyncIterator[Assistant]:
     started = Assistant(tmp_path / "turns.db", ScriptedServices())
     yield started
     await started.stop()
-
-
-class Gate:
-    """An action that waits until it is let through."""
-
-    def __init__(self, services: ScriptedServices, action: str) -> None:
-        self.entered = asyncio.Event()
-        self.opened = asyncio.Event()
-        services.action.acts[action] = self._act
-
-    async def _act(self, request: RunActionRequest) -> RunActionResponse:
-        self.entered.set()
-        await self.opened.wait()
-        return RunActionResponse(custom=True)
 
 
 async def test_turns_are_numbered_and_committed_in_the_order_of_the_messages(assistant: Assistant) -> None:
@@ -182,7 +127,7 @@ async def test_turns_under_way_are_finished_when_the_service_stops(tmp_path: Pat
     gate.opened.set()
     await asyncio.wait_for(stopping, PATIENCE_S)
     assert (await assistant.log.wait_for("c", "m1", PATIENCE_S)).turn_number == 1
-    await assistant.running
+    await assistant.stop()
     await assistant.log.close()
     again = Assistant(tmp_path / "turns.db", ScriptedServices())
     assert (await again.log.wait_for("c", "m2", PATIENCE_S)).turn_number == 2
@@ -239,13 +184,3 @@ async def test_a_preview_says_what_comes_next_and_changes_nothing(assistant: Ass
     response = await service.PreviewNextAction(PreviewNextActionRequest(conversation_id="c"), None)
     assert response.prediction.action == "utter_greet"
     assert (await assistant.ask("/order")).turn_number == 2
-
-
-async def test_a_tracker_is_read_only_where_its_conversation_is_held(assistant: Assistant) -> None:
-    await assistant.ask("/greet")
-    service = TrackersService(assistant.worker, assistant.handler)
-    with pytest.raises(InvalidRequest):
-        await service.ReadTracker(ReadTrackerRequest(), None)
-    await assistant.worker.stop()
-    with pytest.raises(Precondition):
-        await service.ReadTracker(ReadTrackerRequest(conversation_id="c"), None)

@@ -16,6 +16,8 @@ from turnstream.runtime.channels import open_channel
 from turnstream.runtime.errors import DeadlinePassed, InvalidRequest, TryLater, typed_errors
 from turnstream.turnlog.errors import InboxFull
 
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 
 @pytest.fixture
 async def behind() -> AsyncIterator[Behind]:
@@ -31,11 +33,11 @@ async def stub(behind: Behind) -> AsyncIterator[Any]:
 
 async def test_message_is_answered_with_its_turn(behind: Behind, stub: Any) -> None:
     request = pb.SendMessageRequest(conversation_id="ada", text="hi", metadata=map_to_proto({"a": 1}))
-    response = await stub.SendMessage(request, timeout=5, metadata=(("traceparent", "00-1-2-01"),))
+    response = await stub.SendMessage(request, timeout=5, metadata=(("traceparent", TRACEPARENT),))
     turn = response.turn
     assert (turn.number, turn.bundle_version, [r.text for r in turn.replies]) == (1, "7", ["grpc: hi"])
     (accepted,) = behind.log.accepted
-    assert (accepted.message_id, accepted.traceparent) == (turn.message_id, "00-1-2-01")
+    assert (accepted.message_id, accepted.traceparent) == (turn.message_id, TRACEPARENT)
 
 
 async def test_retry_with_the_same_id_gets_the_same_turn(behind: Behind, stub: Any) -> None:

@@ -362,7 +362,7 @@ async def test_status_names_the_model_and_what_is_missing(behind: Behind, http: 
     assert answer == {"model_id": "m", "model_file": "/models/7", "num_active_training_jobs": 0}
     behind.bundles.remove("7")
     status, answer = await ask(http, "GET", "/status")
-    assert (status, answer["message"]) == (404, "no bundle is loaded")
+    assert (status, answer["message"]) == (409, "no assistant is loaded")
 
 
 async def test_without_the_api_only_channels_are_served() -> None:

@@ -203,3 +203,43 @@ async def test_error_of_the_model_stays_on_the_server(client: ModelClient, repos
         served.model.close()
     with pytest.raises(InternalError, match="internal error"):
         await add(client)
+
+
+async def test_version_that_is_not_there_yet_is_asked_for_again(
+    repository: ModelRepository, client: ModelClient, base: Path
+) -> None:
+    asking = asyncio.create_task(add(client, version=4))
+    await asyncio.sleep(0)
+    put(base, "add", 4, "40")
+    await repository.refresh()
+    assert await asking == 40
+
+
+async def test_label_that_moves_leads_to_the_new_version_only_once_that_is_loaded(tmp_path: Path, base: Path) -> None:
+    file = tmp_path / "models.config"
+
+    def configure(stable: int) -> None:
+        file.write_text(
+            f'model_config_list {{ config {{ name: "add" base_path: "{base / "add"}" '
+            "model_version_policy { specific { versions: 1 versions: 3 } } "
+            f'version_labels {{ key: "stable" value: {stable} }} }} }}'
+        )
+
+    configure(1)
+    with ThreadPoolExecutor(2) as executor:
+        repository = ModelRepository(lambda: models_in_config(file), Adder, executor)
+        await repository.refresh()
+        server = LocalServer([ErrorInterceptor()])
+        register(model_services(repository), server)
+        client = ModelClient(LocalChannel(server), "the local server")
+        assert await add(client, label="stable") == 10
+        configure(3)
+        await repository.refresh()
+        assert await add(client, label="stable") == 30
+        put(base, "add", 1, "broken")
+        configure(1)
+        await repository.refresh()
+        assert await add(client, label="stable") == 10, "what was loaded before answers"
+        configure(2)
+        await repository.refresh()
+        assert await add(client, label="stable") == 10, "there is no version 2"

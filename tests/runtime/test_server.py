@@ -44,7 +44,7 @@ async def test_health_names_the_server_and_each_service() -> None:
     async with serve(SlowNlu()) as server, open_channel(server.address) as channel:
         assert await health_of(channel, "") == SERVING
         assert await health_of(channel, "turnstream.api.v1.Nlu") == SERVING
-        await server.set_serving(False)
+        await server.set_ready(False)
         assert await health_of(channel, "turnstream.api.v1.Nlu") == NOT_SERVING
 
 
@@ -92,8 +92,8 @@ async def test_drain_lets_calls_finish_and_takes_no_new_ones() -> None:
 
 async def test_sigterm_ends_serving() -> None:
     class SignalledOnceStarted(GrpcServer):
-        async def start(self, *, serving: bool = True) -> None:
-            await super().start(serving=serving)
+        async def start(self, *, ready: bool = True) -> None:
+            await super().start(ready=ready)
             os.kill(os.getpid(), signal.SIGTERM)
 
     await asyncio.wait_for(serve_until_stopped(SignalledOnceStarted([])), 10)

@@ -13,15 +13,20 @@ from turnstream.api.v1.nlu_pb2_grpc import NluServicer, NluStub, add_NluServicer
 from turnstream.api.v1.tracker_pb2 import Tracker
 from turnstream.api.v1.trackers_pb2_grpc import TrackersServicer, TrackersStub, add_TrackersServicer_to_server
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
+from turnstream.gateway.access import Guard
 from turnstream.gateway.conversations import ConversationsService
 from turnstream.gateway.door import Door, DoorLimits
+from turnstream.gateway.guarded import DoorInterceptor
+from turnstream.gateway.limits import Limits
 from turnstream.gateway.loaded import LoadedGateway
 from turnstream.gateway.parsing import Parser
-from turnstream.gateway.rest.app import RestServer, build_app
+from turnstream.gateway.rest.app import build_app
+from turnstream.gateway.rest.listening import RestServer
 from turnstream.runtime.bundles import Bundles
 from turnstream.runtime.errors import Unavailable
 from turnstream.runtime.interceptors import ErrorInterceptor
 from turnstream.runtime.local import LocalChannel, LocalServer
+from turnstream.runtime.security import door_security
 from turnstream.runtime.server import GrpcServer
 from turnstream.runtime.services import Service
 from turnstream.runtime.settings import GatewaySettings, GrpcSettings
@@ -102,6 +107,7 @@ class Behind:
     log: ScriptedTurnLog
     trackers: FakeTrackers
     bundles: Bundles[LoadedGateway]
+    door: Door
 
     @property
     def url(self) -> str:
@@ -122,8 +128,16 @@ async def running_gateway(turn_s: float = 5.0, **settings: Any) -> AsyncIterator
     door = Door(log, TrackersStub(channel), DoorLimits(turn_s, max_message_bytes=chosen.max_message_bytes))
     parser = Parser(NluStub(channel), None, bundles, max_bytes=chosen.max_message_bytes)
     service = Service(ConversationsService(door), add_ConversationsServicer_to_server)
+    guard = DoorInterceptor(Guard.of(chosen), Limits.of(chosen), chosen.proxies)
+    security = door_security(chosen)
     async with (
-        RestServer(build_app(door, bundles, parser, chosen), chosen) as rest,
-        GrpcServer([service], GrpcSettings(drain_timeout_s=1.0)) as grpc,
+        RestServer(build_app(door, bundles, parser, chosen), chosen, security) as rest,
+        GrpcServer(
+            [service],
+            GrpcSettings(drain_timeout_s=1.0),
+            interceptors=[guard],
+            security=security,
+            max_streams_per_connection=chosen.max_streams_per_connection,
+        ) as grpc,
     ):
-        yield Behind(rest, grpc, log, trackers, bundles)
+        yield Behind(rest, grpc, log, trackers, bundles, door)

@@ -4,14 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import asdict, fields, replace
-from pathlib import Path
 
-import kafka
 import pytest
-from support.kafka import kafka_settings
+from support.kafka import kafka_settings, put
 from turnstream.api.v1.turnlog_pb2 import InboxMessage
 from turnstream.runtime.settings import KafkaSettings as KafkaSection
-from turnstream.testing.kafka_broker import BrokerSettings, KafkaBroker, free_port
+from turnstream.testing.kafka_broker import KafkaBroker, free_port
 from turnstream.testing.turnlog_contract import PATIENCE_S, Running, a_message, a_turn, everything, soon
 from turnstream.turnlog.checker import check_log
 from turnstream.turnlog.errors import (
@@ -27,8 +25,8 @@ from turnstream.turnlog.errors import (
 )
 from turnstream.turnlog.interface import Entry, Undecodable
 from turnstream.turnlog.kafka.log import KafkaTurnLog
-from turnstream.turnlog.kafka.records import inbox_key, message_header, turn_key
-from turnstream.turnlog.kafka.settings import KafkaSettings, producer_config
+from turnstream.turnlog.kafka.records import inbox_key, turn_key
+from turnstream.turnlog.kafka.settings import KafkaSettings
 
 
 @pytest.fixture
@@ -43,23 +41,9 @@ async def log(settings: KafkaSettings) -> AsyncIterator[KafkaTurnLog]:
     await opened.close()
 
 
-def put(settings: KafkaSettings, topic: str, partition: int, key: bytes, value: bytes, message_id: str = "") -> int:
-    """A record by hand; its offset."""
-    producer = kafka.KafkaProducer(**producer_config(settings))
-    headers = message_header(message_id) if message_id else []
-    sent = producer.send(topic, value, key, headers=headers, partition=partition)
-    offset: int = sent.get(timeout=10).offset
-    producer.close()
-    return offset
-
-
 def test_the_settings_of_a_process_are_those_of_the_log() -> None:
     assert [f.name for f in fields(KafkaSection)] == [f.name for f in fields(KafkaSettings)]
     assert KafkaSettings(**asdict(KafkaSection())) == KafkaSettings()
-
-
-def test_a_password_is_not_shown() -> None:
-    assert "secret" not in repr(KafkaSettings(sasl_password="secret"))
 
 
 async def test_topics_with_other_settings_are_refused_and_left_as_they_are(
@@ -251,23 +235,3 @@ async def _answer_what_comes(running: Running) -> None:
         # One that was handed over before it was answered is delivered to the next owner.
         with suppress(Fenced, OutOfOrder):
             await running.answer(delivery)
-
-
-@pytest.mark.usefixtures("unclosed_sockets")
-async def test_wrong_credentials_are_named_and_right_ones_let_in(tmp_path: Path) -> None:
-    users = {"admin": "of the broker", "anna": "right"}
-    broker = await asyncio.to_thread(KafkaBroker.start, tmp_path, BrokerSettings(users=users))
-    secured = replace(kafka_settings(broker), security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN")
-    try:
-        stranger = KafkaTurnLog(replace(secured, sasl_username="anna", sasl_password="wrong", accept_timeout_s=0.5))
-        with pytest.raises(LogUnavailable, match=r"check kafka\.security_protocol, kafka\.sasl_"):
-            await soon(stranger.accept(a_message("c", "m1")))
-        await stranger.close()
-        log = KafkaTurnLog(replace(secured, sasl_username="anna", sasl_password="right"))
-        running = Running(log)
-        await soon(log.accept(a_message("c", "m1")))
-        await running.answer(await running.worker.next(), "let in")
-        assert (await log.wait_for("c", "m1", PATIENCE_S)).replies[0].text == "let in"
-        await log.close()
-    finally:
-        await asyncio.to_thread(broker.stop)

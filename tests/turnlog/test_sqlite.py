@@ -6,10 +6,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from turnstream.testing.turnlog_contract import Running, a_message, a_turn, everything, soon
+from turnstream.testing.turnlog_contract import RecordingWorker, Running, a_message, a_turn, everything, soon
 from turnstream.turnlog import sqlite_store as store
-from turnstream.turnlog.errors import Fenced, InboxFull, IncompatibleLog, UndecodableRecord
-from turnstream.turnlog.interface import Entry, Undecodable
+from turnstream.turnlog.errors import (
+    Fenced,
+    InboxFull,
+    IncompatibleLog,
+    MessageTooLarge,
+    TurnTooLarge,
+    UndecodableRecord,
+)
+from turnstream.turnlog.interface import Entry, Lease, Snapshot, Undecodable
 from turnstream.turnlog.sqlite import SqliteSettings, SqliteTurnLog
 from turnstream.turnlog.sqlite_members import Member, live_members
 from turnstream.turnlog.sqlite_writer import GroupWriter
@@ -213,3 +220,56 @@ async def test_reading_goes_on_past_a_damaged_record(path: Path, log: SqliteTurn
     by_hand(path, "UPDATE turns SET record = ? WHERE turn_number = 2", b"\xff\xff")
     found = await everything(log.read_turns())
     assert [e.record.turn_number if isinstance(e, Entry) else "damaged" for e in found] == [1, "damaged", 3]
+
+
+async def test_what_is_larger_than_the_log_takes_is_refused_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
+    log = SqliteTurnLog(tmp_path / "turns.db", SqliteSettings(partitions=2, max_record_bytes=500))
+    with pytest.raises(MessageTooLarge, match="the log takes 500"):
+        await log.accept(a_message("c", "m0", "x" * 500))
+    running = Running(log)
+    await log.accept(a_message("c", "m1"))
+    delivery = await running.worker.next()
+    with pytest.raises(TurnTooLarge, match="the log takes 500"):
+        await log.commit(delivery.lease, a_turn(delivery, 1, "y" * 500))
+    with pytest.raises(TurnTooLarge, match="with its snapshot"):
+        await log.commit(delivery.lease, a_turn(delivery, 1), Snapshot(1, b"z" * 500))
+    await log.commit(delivery.lease, a_turn(delivery, 1))
+    assert [turn.turn_number for turn in (await log.conversation("c")).turns] == [1]
+    await running.stop()
+    await log.close()
+
+
+class SlowToLeave(RecordingWorker):
+    """Gives partitions back when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
+        self.lets_go = asyncio.Event()
+
+    async def revoked(self, lease: Lease) -> None:
+        if not self.asked.done():
+            self.asked.set_result(lease)
+        await self.lets_go.wait()
+        await super().revoked(lease)
+
+
+async def test_a_partition_that_is_handed_over_slowly_holds_up_no_other(tmp_path: Path) -> None:
+    settings = SqliteSettings(partitions=2, heartbeat_s=0.02, lease_s=0.1)
+    first = Running(SqliteTurnLog(tmp_path / "turns.db", settings), SlowToLeave())
+    assert isinstance(first.worker, SlowToLeave)
+    await first.worker.holds(2)
+    second = Running(SqliteTurnLog(tmp_path / "turns.db", settings))
+    leaves = await soon(first.worker.asked)
+    # It goes on to be well for longer than a lease lasts, so that nobody takes anything from it.
+    name = next(f"c{n}" for n in range(9) if first.log.partition_of(f"c{n}") != leaves.partition)
+    for n in range(15):
+        await first.log.accept(a_message(name, f"m{n}"))
+        await first.answer(await first.worker.next())
+        await asyncio.sleep(settings.heartbeat_s)
+    assert second.worker.leases == {}
+    first.worker.lets_go.set()
+    await second.worker.holds(1)
+    for running in (first, second):
+        await running.stop()
+        await running.log.close()

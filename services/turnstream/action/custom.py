@@ -3,17 +3,23 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from turnstream.action.failures import ActionFailed
 from turnstream.action.messages import DATA_KEYS, UTTER_ACTION, bot_event
 from turnstream.action.responding import Speaker
 from turnstream.action.scene import Scene
+from turnstream.api.v1.events_pb2 import Event as EventProto
 from turnstream.dialogue.events import BotUttered, Event, ReminderScheduled
-from turnstream.dialogue.rasa_json import events_from_rasa, tracker_to_rasa
+from turnstream.dialogue.proto import event_from_proto
+from turnstream.dialogue.rasa_json import event_to_rasa, events_from_rasa, tracker_to_rasa
 
 PROTOCOL_VERSION = "3.6.21"
 """The Rasa release whose webhook protocol this is; action servers look at it."""
+
+MAX_REMEMBERED_BYTES = 8 * 1024
+"""Of an event; larger ones are written as JSON each time, so that little memory is used."""
 
 MESSAGE_KEYS = frozenset({"text", "template", *DATA_KEYS})
 """Keys that the SDK always sends: where empty they must not hide a slot of the same name."""
@@ -53,13 +59,16 @@ class CustomActions:
         request = {
             "next_action": name,
             "sender_id": scene.tracker.conversation_id,
-            "tracker": tracker_to_rasa(scene.tracker, scene.events),
             "version": PROTOCOL_VERSION,
+            "tracker": {key: value for key, value in tracker_to_rasa(scene.tracker).items() if key != "events"},
         }
         text = json.dumps(request, ensure_ascii=False)
+        events = ", ".join([_event_json(event) for event in scene.events])
+        # The tracker is the last of it: its events, and the domain after it, are written already.
+        text = f'{text[:-2]}, "events": [{events}]}}'
         if not scene.server.selective_domain or name in (scene.domain.actions_with_domain or ()):
-            return f'{text[:-1]}, "domain": {self._domain_json}}}'.encode()
-        return text.encode()
+            return f'{text}, "domain": {self._domain_json}}}'.encode()
+        return f"{text}}}".encode()
 
     async def _said(self, name: str, response: Any, scene: Scene) -> list[BotUttered]:
         if not isinstance(response, Mapping):
@@ -87,6 +96,19 @@ class CustomActions:
         if buttons:
             draft["buttons"] = [*draft.get("buttons", ()), *buttons]
         return draft | {k: v for k, v in own.items() if v}
+
+
+def _event_json(event: Event) -> str:
+    data: bytes | None = getattr(event, "encoded", None)
+    if data is None or len(data) > MAX_REMEMBERED_BYTES:
+        return json.dumps(event_to_rasa(event), ensure_ascii=False)
+    return _remembered_json(data)
+
+
+@lru_cache(maxsize=16_384)
+def _remembered_json(data: bytes) -> str:
+    """An event goes to the action server with each action of its session: what it is written as is kept."""
+    return json.dumps(event_to_rasa(event_from_proto(EventProto.FromString(data))), ensure_ascii=False)
 
 
 def _check_types(name: str, response: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import aiohttp
 
 from turnstream.action.failures import ActionFailed, ActionRejected
+from turnstream.runtime.tracing import TRACEPARENT, current_traceparent, span
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +94,11 @@ class HttpActionServer:
         now = asyncio.get_running_loop().time()
         timeout_s = self._settings.timeout_s if deadline is None else min(self._settings.timeout_s, deadline - now)
         try:
-            async with asyncio.timeout(timeout_s):
-                status, answer = await self._post(action, body, headers)
+            with span(f"action server {action}", "client"):
+                if traceparent := current_traceparent():
+                    headers[TRACEPARENT] = traceparent
+                async with asyncio.timeout(timeout_s):
+                    status, answer = await self._post(action, body, headers)
         except TimeoutError as error:
             late = f"the action server at {self._settings.url} took longer than {max(timeout_s, 0):.3g} s"
             raise ActionFailed(action, late) from error

@@ -15,7 +15,8 @@ from turnstream.action.server_client import ActionServerSettings, HttpActionServ
 from turnstream.api.v1 import action_pb2 as pb
 from turnstream.api.v1 import action_pb2_grpc
 from turnstream.dialogue.events import ActionExecutionRejected, Event
-from turnstream.dialogue.proto import event_to_proto, tracker_events_from_proto, tracker_from_proto
+from turnstream.dialogue.proto import event_to_proto, tracker_from_proto
+from turnstream.dialogue.proto_late import event_read_late
 from turnstream.dialogue.values import map_from_proto
 from turnstream.runtime.bundles import Bundles
 from turnstream.runtime.errors import InvalidRequest, NotFound
@@ -64,7 +65,7 @@ class ActionService(action_pb2_grpc.ActionDispatchServicer):
         return Scene(
             domain=loaded.domain,
             tracker=tracker,
-            events=tracker_events_from_proto(request.tracker),
+            events=tuple(event_read_late(event) for event in request.tracker.events),
             server=self._server or NoActionServer(),
             channel=request.channel or tracker.latest_input_channel or "",
             idempotency_key=request.idempotency_key,

@@ -212,7 +212,7 @@ class BundleWriter:
 
 def open_bundle(path: Path) -> Bundle:
     """Open a bundle and check its format version and every file. Raises BundleError naming what is wrong."""
-    manifest = _read_manifest(path)
+    manifest = read_manifest(path)
     present = _hashes(path)
     for name in sorted(manifest.files):
         if name not in present:
@@ -241,13 +241,14 @@ def find_bundle(path: Path) -> Path:
 
 def _age(path: Path) -> tuple[float, str]:
     try:
-        trained_at = datetime.fromisoformat(_read_manifest(path).trained_at).timestamp()
+        trained_at = datetime.fromisoformat(read_manifest(path).trained_at).timestamp()
     except (BundleError, ValueError):
         trained_at = (path / MANIFEST).stat().st_mtime
     return trained_at, path.name
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """The manifest alone; no file is checked. Raises BundleError."""
     where = path / MANIFEST
     if not where.is_file():
         raise BundleError(f"{path}: not a model bundle ({MANIFEST} is missing). Run 'turnstream train' first.")

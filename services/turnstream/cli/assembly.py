@@ -4,8 +4,11 @@ A service that is in this process is called without a socket, another at its add
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import grpc.aio
@@ -20,36 +23,55 @@ from turnstream.api.v1.policy_pb2_grpc import add_DialoguePolicyServicer_to_serv
 from turnstream.api.v1.selection_pb2_grpc import ResponseSelectionStub, add_ResponseSelectionServicer_to_server
 from turnstream.api.v1.trackers_pb2_grpc import TrackersStub, add_TrackersServicer_to_server
 from turnstream.assistant.bundle import Bundle
-from turnstream.cli.placement import SERVICES, Assistant
+from turnstream.cli.doors import HAND_OVER_S
+from turnstream.cli.lifetime import forever
+from turnstream.cli.placement import ASKS, SERVICES, Assistant
 from turnstream.cli.turn_logs import open_turn_log
 from turnstream.conversation.loaded import LoadedAssistant
+from turnstream.conversation.peers import Peers
 from turnstream.conversation.services import Channels, Services
 from turnstream.conversation.trackers import TrackersService
 from turnstream.conversation.turn import TurnHandler
 from turnstream.conversation.worker import ConversationWorker
+from turnstream.gateway.access import Guard
 from turnstream.gateway.conversations import ConversationsService
 from turnstream.gateway.door import Door, DoorLimits
+from turnstream.gateway.guarded import DoorInterceptor
+from turnstream.gateway.limits import Limits
 from turnstream.gateway.loaded import LoadedGateway
 from turnstream.gateway.parsing import Parser
-from turnstream.gateway.rest.app import RestServer, build_app
+from turnstream.gateway.rest.app import build_app
+from turnstream.gateway.rest.listening import RestServer
+from turnstream.gateway.switch import ModelSwitch
 from turnstream.inference.client import ModelClient
+from turnstream.inference.gate import ModelGate, missing_models
 from turnstream.nlu.loaded import LoadedNlu
 from turnstream.nlu.service import NluService
 from turnstream.nlu.understanding import Outside as NluOutside
 from turnstream.policy.loaded import LoadedPolicies
 from turnstream.policy.policies import Outside as PolicyOutside
 from turnstream.policy.service import PolicyService
+from turnstream.runtime.bundle_keeper import BundleKeeper
 from turnstream.runtime.bundles import Bundles
 from turnstream.runtime.channels import open_channel
 from turnstream.runtime.interceptors import ErrorInterceptor
 from turnstream.runtime.local import LocalChannel, LocalServer
+from turnstream.runtime.outgoing import ObservedChannel
+from turnstream.runtime.readiness import Need
+from turnstream.runtime.rollout_files import RolloutFiles
+from turnstream.runtime.rollout_gates import ServiceGate, host_of
+from turnstream.runtime.security import channel_security, door_security
+from turnstream.runtime.server import GrpcServer
 from turnstream.runtime.services import Service, register
-from turnstream.runtime.settings import Settings
+from turnstream.runtime.settings import GrpcSettings, Settings
 from turnstream.selection.loaded import LoadedSelection
 from turnstream.selection.service import SelectionService
 from turnstream.turnlog.interface import TurnLog
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+STOP_S = 2 * HAND_OVER_S
 
 
 class Assembly:
@@ -64,6 +86,10 @@ class Assembly:
         self._local = LocalServer([ErrorInterceptor()])
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._log: TurnLog | None = None
+        self._working: asyncio.Task[None] | None = None
+        self._the_door: Door | None = None
+        self._files = RolloutFiles.of(settings.bundles)
+        self.keeper = BundleKeeper(assistant.bundle, self._files, settings.bundles)
 
     @property
     def settings(self) -> Settings:
@@ -85,13 +111,36 @@ class Assembly:
                 built = builders[name]()
                 register(built, self._local)
                 self.services += built
+        self._follow()
+
+    def _follow(self) -> None:
+        """Load other versions as the rollout names them; each serves here once those who are asked have it too."""
+        if self._files is not None:
+            for name in sorted({other for service in self._names for other in ASKS[service]} - set(self._names)):
+                address = getattr(self._settings.address, name)
+                if address:
+                    opener = self._opener(name)
+                    is_model_server = name == "model_server"
+                    gate = ModelGate(address, opener) if is_model_server else ServiceGate(name, address, opener)
+                    self.keeper.require(gate)
+        self.keeper.start()
+        self._stack.push_async_callback(self.keeper.stop)
+
+    def _opener(self, name: str) -> Callable[[str], grpc.aio.Channel]:
+        """Opens channels to the replicas of a service. Raises BadCertificate."""
+        tls = self._settings.tls
+        security = channel_security(tls) if name != "model_server" or tls.model_server else None
+        if security is not None and not security.server_name:
+            # A replica that is asked by its own address shows the certificate of the name.
+            security = replace(security, server_name=host_of(getattr(self._settings.address, name)))
+        return lambda address: open_channel(address, self._settings.channel, security=security)
 
     def channel(self, name: str) -> grpc.aio.Channel:
         """To a service, in this process or at its address."""
         if name in self._names:
-            return LocalChannel(self._local)
+            return ObservedChannel(LocalChannel(self._local))
         if name not in self._channels:
-            channel = open_channel(getattr(self._settings.address, name), self._settings.channel)
+            channel = self._opener(name)(getattr(self._settings.address, name))
             self._channels[name] = channel
             self._stack.push_async_callback(channel.close)
         return self._channels[name]
@@ -102,7 +151,49 @@ class Assembly:
         timeouts, gateway = self._settings.timeout, self._settings.gateway
         stubs = NluStub(self.channel("nlu")), ResponseSelectionStub(self.channel("selection"))
         parser = Parser(*stubs, bundles, timeout_s=timeouts.nlu_s, max_bytes=gateway.max_message_bytes)
-        return RestServer(build_app(self._door(), bundles, parser, gateway), gateway)
+        switch = ModelSwitch(self.keeper, self._files)
+        return RestServer(build_app(self._door(), bundles, parser, gateway, switch), gateway, door_security(gateway))
+
+    def public(self, services: Sequence[Service], settings: GrpcSettings) -> GrpcServer:
+        """The gRPC door of the gateway: with tokens and limits before it. Raises BadCertificate."""
+        gateway = self._settings.gateway
+        return GrpcServer(
+            services,
+            settings,
+            interceptors=[DoorInterceptor(Guard.of(gateway), Limits.of(gateway), gateway.proxies)],
+            security=door_security(gateway),
+            max_streams_per_connection=gateway.max_streams_per_connection,
+        )
+
+    def needs(self) -> dict[str, Need]:
+        """What must be there for this process to do its work, by the name of who needs it."""
+        found: dict[str, Need] = {}
+        if self._settings.address.model_server and any("model_server" in ASKS[name] for name in self._names):
+            models = self._models()
+            found["models"] = lambda: missing_models(models, self.keeper.bundle)
+        if self._log is not None:
+            found["turn log"] = self._log.trouble
+        if self._working is not None:
+            found["conversation"] = self._not_working
+        return found
+
+    async def _not_working(self) -> str:
+        assert self._working is not None
+        if self._working.done():
+            return f"its worker has ended: {self._working.exception()!r}"
+        return "" if self._log is not None and self._log.joined else "it has not joined the workers of the turn log yet"
+
+    async def working(self) -> None:
+        """Until the conversation worker ends, which it does where it cannot go on. Raises what it raised."""
+        if self._working is None:
+            await forever()
+        else:
+            await asyncio.shield(self._working)
+
+    def close_doors(self) -> None:
+        """What waits at the gateway without an end is ended."""
+        if self._the_door is not None:
+            self._the_door.close()
 
     def _nlu(self) -> list[Service]:
         outside = NluOutside(self._models(), self._settings.timeout.predict_s)
@@ -130,19 +221,27 @@ class Assembly:
         services = Services(channels, self._settings.timeout)
         handler = TurnHandler(self._loaded(LoadedAssistant.load), services, self._settings.conversation)
         log = self._turn_log()
-        worker = ConversationWorker(log, handler, self._settings.conversation, partition_of=log.partition_of)
-        running = asyncio.get_running_loop().create_task(worker.run())
-        self._stack.push_async_callback(_stop_worker, worker, running)
-        return [Service(TrackersService(worker, handler), add_TrackersServicer_to_server)]
+        address = _advertised(self._settings)
+        worker = ConversationWorker(
+            log, handler, self._settings.conversation, partition_of=log.partition_of, address=address
+        )
+        self._working = asyncio.get_running_loop().create_task(worker.run())
+        self._stack.push_async_callback(_stop_worker, worker, self._working)
+        peers = Peers(self._opener("conversation"))
+        self._stack.push_async_callback(peers.close)
+        return [Service(TrackersService(worker, handler, log, peers), add_TrackersServicer_to_server)]
 
     def _gateway(self) -> list[Service]:
         return [Service(ConversationsService(self._door()), add_ConversationsServicer_to_server)]
 
     def _door(self) -> Door:
-        limits = DoorLimits(
-            turn_s=self._settings.timeout.turn_s, max_message_bytes=self._settings.gateway.max_message_bytes
-        )
-        return Door(self._turn_log(), TrackersStub(self.channel("conversation")), limits)
+        if self._the_door is None:
+            limits = DoorLimits(
+                turn_s=self._settings.timeout.turn_s, max_message_bytes=self._settings.gateway.max_message_bytes
+            )
+            trackers = TrackersStub(self.channel("conversation"))
+            self._the_door = Door(self._turn_log(), trackers, limits, bundle_version_for=self.keeper.version_for)
+        return self._the_door
 
     def _turn_log(self) -> TurnLog:
         if self._log is None:
@@ -157,8 +256,16 @@ class Assembly:
         return ModelClient(self.channel("model_server"), f"the model server at {address}")
 
     def _loaded(self, load: Callable[[Bundle], T]) -> Bundles[T]:
-        bundle = self._assistant.bundle
-        return Bundles({bundle.version: load(bundle)})
+        return self.keeper.hold(load)
+
+
+def _advertised(settings: Settings) -> str:
+    """Where other replicas reach this process; empty where its port is not known beforehand."""
+    grpc_settings = settings.grpc
+    if settings.conversation.advertise or not grpc_settings.port:
+        return settings.conversation.advertise
+    host = socket.gethostname() if grpc_settings.host in ("0.0.0.0", "::", "") else grpc_settings.host
+    return f"[{host}]:{grpc_settings.port}" if ":" in host else f"{host}:{grpc_settings.port}"
 
 
 @asynccontextmanager
@@ -174,5 +281,12 @@ async def assemble(assistant: Assistant, settings: Settings, names: Collection[s
 
 
 async def _stop_worker(worker: ConversationWorker, running: "asyncio.Task[None]") -> None:
-    await worker.stop()
-    await running
+    """A log that is away must not keep the process: what was not committed is answered by another worker."""
+    try:
+        async with asyncio.timeout(STOP_S):
+            await worker.stop()
+            await asyncio.gather(running, return_exceptions=True)
+    except TimeoutError:
+        logger.warning("the turn log did not let the worker go within %g s", STOP_S)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

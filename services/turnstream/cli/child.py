@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from turnstream.cli.errors import CommandError
+from turnstream.runtime.settings import Settings, settings_as_environment
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,13 @@ class Program:
     ready_prefix: str
     environment: Mapping[str, str] = field(default_factory=dict)
     start_timeout_s: float = 60.0
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables of a child. The ports of operators are this process's own: a child takes a free one."""
+    grpc = replace(settings.grpc, health_port=-1)
+    metrics = replace(settings.metrics, port=min(settings.metrics.port, 0))
+    return settings_as_environment(replace(settings, grpc=grpc, metrics=metrics))
 
 
 class Child:

@@ -128,7 +128,7 @@ class LogChoice:
     def begin(self, settings: LogSettings) -> None:
         """Log as chosen. Raises CommandError where the level is unknown or the file cannot be written."""
         try:
-            setup_logging(settings.level, as_json=settings.json)
+            setup_logging(settings.level, as_json=settings.json, message_texts=settings.message_texts)
             if self._file is not None:
                 root, handler = logging.getLogger(), logging.FileHandler(self._file, encoding="utf-8")
                 handler.setFormatter(root.handlers[0].formatter)

@@ -12,7 +12,7 @@ import click
 from turnstream.cli.actions import actions
 from turnstream.cli.credentials import unknown_channels
 from turnstream.cli.errors import CommandError
-from turnstream.cli.lifetime import GiveUp, forever, serve_until_stopped
+from turnstream.cli.lifetime import GiveUp, serve_until_stopped
 from turnstream.cli.options import (
     DEFAULT_MODELS,
     FILE,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Services in one process, or each in one of its own.",
 )
+@click.option("--watch", is_flag=True, help="Follow the folder of --model: what is trained next is served next.")
 @click.option("--settings", "file", type=FILE, help="Settings as YAML.")
 @log_options
 @click.pass_context
@@ -70,6 +71,7 @@ def run(
     jwt_method: str | None,
     turn_log: Path | None,
     placement: str,
+    watch: bool,
     file: Path | None,
     log: LogChoice,
 ) -> None:
@@ -88,6 +90,7 @@ def run(
             "gateway.jwt_secret": jwt_secret,
             "gateway.jwt_method": jwt_method,
             "turn_log.path": str(turn_log) if turn_log else None,
+            "bundles.folder": str(_folder_of_bundles(model)) if watch else None,
             "log.level": log.level_or("warning", file),
         },
     )
@@ -96,10 +99,17 @@ def run(
     unserved = unknown_channels(existing(credentials, Path("credentials.yml")))
     from turnstream.cli.serving import load_assistant
 
-    assistant = load_assistant(model, existing_endpoints(endpoints))
+    assistant = load_assistant(model, existing_endpoints(endpoints), settings.bundles)
     for note in _notes(assistant, settings, unserved):
         click.echo(f"note: {note}", err=True)
     serve_until_stopped(lambda give_up: _serve(assistant, settings, apart=placement == "apart", give_up=give_up))
+
+
+def _folder_of_bundles(model: Path) -> Path:
+    """Raises CommandError where it is none."""
+    if not model.is_dir() or (model / "manifest.json").is_file():
+        raise CommandError(f"--watch follows a folder of bundles, which {model} is not; name one with --model.")
+    return model
 
 
 def _require_doors(settings: Settings) -> None:
@@ -121,28 +131,37 @@ def _notes(assistant: "Assistant", settings: Settings, unserved: list[str]) -> I
 
 
 async def _serve(assistant: "Assistant", settings: Settings, *, apart: bool, give_up: GiveUp) -> None:
-    from turnstream.cli.serving import whole_assistant
-    from turnstream.runtime.server import GrpcServer, PortTaken
+    from turnstream.cli.doors import open_doors
+    from turnstream.cli.serving import telling_refusals, whole_assistant
+    from turnstream.runtime.process import observed
 
     click.echo(f"Loading {assistant.bundle.root} ...")
     async with AsyncExitStack() as stack:
+        stack.enter_context(telling_refusals())
+        await stack.enter_async_context(observed(settings, "turnstream"))
         assembly = await stack.enter_async_context(
             whole_assistant(assistant, settings, apart=apart, give_up=give_up),
         )
-        try:
-            if settings.gateway.grpc_port >= 0:
-                door = replace(settings.grpc, host=settings.gateway.host, port=settings.gateway.grpc_port)
-                public = [service for service in assembly.services if _is_public(service.names)]
-                grpc_address = (await stack.enter_async_context(GrpcServer(public, door))).address
-            else:
-                grpc_address = ""
-            rest = await stack.enter_async_context(assembly.rest())
-        except PortTaken as error:
-            raise CommandError(str(error)) from error
+        servers = []
+        if settings.gateway.grpc_port >= 0:
+            door = replace(settings.grpc, host=settings.gateway.host, port=settings.gateway.grpc_port)
+            public = [service for service in assembly.services if _is_public(service.names)]
+            servers.append(assembly.public(public, door))
+        rest = assembly.rest()
+        doors = open_doors(
+            servers,
+            rest,
+            needs=assembly.needs(),
+            settings=settings.grpc,
+            closing=assembly.close_doors,
+            hands_over=not apart,
+        )
+        await stack.enter_async_context(doors)
+        grpc_address = servers[0].address if servers else ""
         for line in _served(assembly, rest.url, grpc_address, settings, apart=apart):
             click.echo(line)
         sys.stdout.flush()
-        await forever()
+        await assembly.working()
 
 
 def _is_public(names: tuple[str, ...]) -> bool:

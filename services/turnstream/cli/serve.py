@@ -35,7 +35,7 @@ def serve(services: tuple[str, ...], model: Path, endpoints: Path | None, file: 
         require_free(settings.gateway.host, settings.gateway.port, "TURNSTREAM_GATEWAY_PORT")
     from turnstream.cli.serving import load_assistant, serve_here
 
-    assistant = load_assistant(model, existing_endpoints(endpoints))
+    assistant = load_assistant(model, existing_endpoints(endpoints), settings.bundles)
     _require_addresses(services, settings, has_models=bool(assistant.bundle.models))
     serve_until_stopped(lambda _: serve_here(assistant, settings, services, click.echo))
 

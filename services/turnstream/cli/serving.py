@@ -2,13 +2,12 @@
 
 import asyncio
 import importlib
-import importlib.util
 import logging
 import sqlite3
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -18,14 +17,20 @@ from turnstream.assistant.bundle import Bundle, BundleError, find_bundle, open_b
 from turnstream.assistant.config import Endpoints
 from turnstream.assistant.problems import ProjectError
 from turnstream.assistant.reader import load_endpoints
-from turnstream.cli.child import KeptAlive, Program, start_together, stopped_together
+from turnstream.cli.child import KeptAlive, Program, environment_of, start_together, stopped_together
+from turnstream.cli.doors import open_doors
 from turnstream.cli.errors import CommandError
-from turnstream.cli.lifetime import GiveUp, forever
+from turnstream.cli.lifetime import GiveUp
+from turnstream.cli.local_models import local_models
 from turnstream.cli.placement import ASKS, SERVICES, Assistant
 from turnstream.cli.turn_logs import KINDS, try_turn_log, turn_log_place
-from turnstream.runtime.pipe import SCHEME
+from turnstream.runtime.process import observed
+from turnstream.runtime.rollout import PLAN_FILE, RolloutPlan, write_plan
+from turnstream.runtime.rollout_files import RolloutFiles
+from turnstream.runtime.rollout_gates import health_name
+from turnstream.runtime.security import BadCertificate, server_security
 from turnstream.runtime.server import GrpcServer, PortTaken
-from turnstream.runtime.settings import Settings, settings_as_environment
+from turnstream.runtime.settings import AddressSettings, BundlesSettings, Settings
 from turnstream.turnlog.errors import AccessDenied, IncompatibleLog
 
 if TYPE_CHECKING:
@@ -33,19 +38,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MODEL_SERVER_START_S = 120.0
-MODEL_SERVER_READY = "model server ready on"
 SERVICE_READY = "turnstream serves on"
+OWN_PLAN_POLL_S = 0.5
 STORED_ELSEWHERE = ("tracker_store", "event_broker", "lock_store", "nlg", "model")
 
 
-def load_assistant(model: Path, endpoints: Path | None) -> Assistant:
-    """The bundle at `model` (or the newest in it) and the endpoints. Raises CommandError."""
+def load_assistant(model: Path, endpoints: Path | None, bundles: BundlesSettings | None = None) -> Assistant:
+    """The bundle at `model` (or the newest in it) and the endpoints. Raises CommandError.
+
+    Where `bundles` say that a folder or a plan is to be followed, the bundle is the one that serves by it.
+    """
     # Custom slot types are named by module path from the project's folder.
     if str(Path().resolve()) not in sys.path:
         sys.path.insert(0, str(Path().resolve()))
     try:
-        bundle = open_bundle(find_bundle(model))
+        files = RolloutFiles.of(bundles) if bundles else None
+        bundle = files.first() if files else open_bundle(find_bundle(model))
     except BundleError as error:
         raise CommandError(str(error)) from error
     try:
@@ -62,21 +70,47 @@ def unused_endpoints(endpoints: Endpoints) -> list[str]:
 async def serve_here(
     assistant: Assistant, settings: Settings, names: Collection[str], say: Callable[[str], None]
 ) -> None:
-    """Serve `names` over gRPC (and REST, for the gateway) until cancelled. Raises CommandError."""
+    """Serve `names` over gRPC (and REST, for the gateway) until cancelled. Raises CommandError.
+
+    A broker that is away is waited for, live but not ready.
+    """
     if {"conversation", "gateway"} & set(names):
-        await _try_turn_log(settings)
+        _check_kind(settings)
+        if settings.turn_log.kind != "kafka":
+            await _try_turn_log(settings)
     async with AsyncExitStack() as stack:
+        stack.enter_context(telling_refusals())
+        await stack.enter_async_context(observed(settings, f"turnstream-{'-'.join(names)}"))
         assembly = await stack.enter_async_context(_assembled(assistant, settings, names))
-        server = GrpcServer(assembly.services, settings.grpc)
-        try:
-            await stack.enter_async_context(server)
-            if "gateway" in names:
-                rest = await stack.enter_async_context(assembly.rest())
-                say(f"REST on {rest.url}")
-        except PortTaken as error:
-            raise CommandError(str(error)) from error
+        is_public = "gateway" in names
+        if is_public:
+            server = assembly.public(assembly.services, settings.grpc)
+        else:
+            server = GrpcServer(assembly.services, settings.grpc, security=server_security(settings.tls))
+        await assembly.keeper.tell(lambda version, ready: server.set_health(health_name(version), ready))
+        rest = assembly.rest() if is_public else None
+        doors = open_doors(
+            [server],
+            rest,
+            needs=assembly.needs(),
+            settings=settings.grpc,
+            closing=assembly.close_doors,
+            hands_over="conversation" in names,
+        )
+        await stack.enter_async_context(doors)
+        if rest is not None:
+            say(f"REST on {rest.url}")
         say(f"{SERVICE_READY} {server.address}")
-        await forever()
+        await assembly.working()
+
+
+@contextmanager
+def telling_refusals() -> Iterator[None]:
+    """What a process cannot do for want of a port, a certificate or a right, in plain words."""
+    try:
+        yield
+    except (PortTaken, BadCertificate, IncompatibleLog, AccessDenied) as error:
+        raise CommandError(str(error)) from error
 
 
 @asynccontextmanager
@@ -89,12 +123,39 @@ async def whole_assistant(
     """
     await _try_turn_log(settings)
     async with AsyncExitStack() as stack:
-        settings = await _with_model_server(assistant.bundle, settings, stack, give_up)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="turnstream-")))
+        settings = _followed(assistant.bundle, settings, folder)
+        settings = await _with_model_server(settings, folder, stack, give_up)
         names: Collection[str] = SERVICES
         if apart:
             settings = await _with_services(assistant, settings, stack, give_up)
             names = ("gateway",)
         yield await stack.enter_async_context(_assembled(assistant, settings, names))
+
+
+@asynccontextmanager
+async def answering_services(
+    assistant: Assistant, settings: Settings, give_up: GiveUp = logger.error
+) -> AsyncIterator["Assembly"]:
+    """What a turn asks, and the model server, in this process: of this bundle alone, without log, worker and doors.
+
+    Raises CommandError.
+    """
+    settings = replace(settings, bundles=BundlesSettings(), address=AddressSettings())
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="turnstream-")))
+        settings = await _with_model_server(_followed(assistant.bundle, settings, folder), folder, stack, give_up)
+        yield await stack.enter_async_context(_assembled(assistant, settings, ASKS["conversation"]))
+
+
+def _followed(bundle: Bundle, settings: Settings, folder: Path) -> Settings:
+    """Where nothing is to be followed: a plan of our own, so that the model can be replaced by request."""
+    if settings.bundles.folder or settings.bundles.plan:
+        return settings
+    plan = folder / PLAN_FILE
+    write_plan(plan, RolloutPlan(str(bundle.root.resolve())))
+    bundles = replace(settings.bundles, plan=str(plan), poll_s=min(settings.bundles.poll_s, OWN_PLAN_POLL_S))
+    return replace(settings, bundles=bundles)
 
 
 @asynccontextmanager
@@ -114,12 +175,16 @@ def _assembly() -> ModuleType:
     return importlib.import_module("turnstream.cli.assembly")
 
 
-async def _try_turn_log(settings: Settings) -> None:
-    """Open and close it: what is wrong with it is told before models are loaded."""
+def _check_kind(settings: Settings) -> None:
     if settings.turn_log.kind not in KINDS:
         raise CommandError(
             f"turn_log.kind: no '{settings.turn_log.kind}' here; turns are kept in {' or '.join(KINDS)}."
         )
+
+
+async def _try_turn_log(settings: Settings) -> None:
+    """Open and close it: what is wrong with it is told before models are loaded."""
+    _check_kind(settings)
     try:
         await try_turn_log(settings)
     except (IncompatibleLog, AccessDenied) as error:
@@ -128,36 +193,26 @@ async def _try_turn_log(settings: Settings) -> None:
         raise CommandError(f"{turn_log_place(settings)}: the turn log cannot be opened: {error}.") from error
 
 
-async def _with_model_server(bundle: Bundle, settings: Settings, stack: AsyncExitStack, give_up: GiveUp) -> Settings:
-    if settings.address.model_server or not bundle.models:
+async def _with_model_server(settings: Settings, folder: Path, stack: AsyncExitStack, give_up: GiveUp) -> Settings:
+    files = RolloutFiles.of(settings.bundles)
+    if settings.address.model_server or files is None:
         return settings
-    if importlib.util.find_spec("tensorflow") is None:
-        raise CommandError(
-            "TensorFlow is not installed, and this assistant has models: pip install 'turnstream[train]', "
-            "or set TURNSTREAM_ADDRESS_MODEL_SERVER to the host:port of a TensorFlow Serving that has them."
-        )
-
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="turnstream-"))
-    pipe = f"{folder}/models"
-    listening = replace(settings, model_server=replace(settings.model_server, pipe=pipe))
-
-    def program(port: int) -> Program:
-        arguments = ["--models", str(bundle.models_dir), "--host", "127.0.0.1", "--port", str(port)]
-        environment = settings_as_environment(listening)
-        return Program(
-            "model server", "turnstream.inference", arguments, MODEL_SERVER_READY, environment, MODEL_SERVER_START_S
-        )
-
-    kept = KeptAlive(program, give_up)
-    await stack.enter_async_context(stopped_together([kept]))
-    starting = asyncio.create_task(start_together({"model_server": kept}))
+    models = await stack.enter_async_context(local_models(settings, files, folder, give_up))
+    starting = asyncio.create_task(models.begin())
     try:
         await asyncio.to_thread(_assembly)
         await starting
     finally:
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
-    return replace(settings, address=replace(settings.address, model_server=f"{SCHEME}{pipe}"))
+    following = asyncio.create_task(models.follow())
+    stack.push_async_callback(_cancel, following)
+    return replace(settings, address=replace(settings.address, model_server=models.address))
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _with_services(assistant: Assistant, settings: Settings, stack: AsyncExitStack, give_up: GiveUp) -> Settings:
@@ -170,13 +225,13 @@ async def _with_services(assistant: Assistant, settings: Settings, stack: AsyncE
 
 
 def _service(name: str, assistant: Assistant, settings: Settings) -> Callable[[int], Program]:
-    arguments = ["serve", name, "--model", str(assistant.bundle.root)]
+    arguments = ["serve", name]
     if assistant.endpoints_file is not None:
         arguments += ["--endpoints", str(assistant.endpoints_file)]
 
     def program(port: int) -> Program:
         listening = replace(settings, grpc=replace(settings.grpc, host="127.0.0.1", port=port))
-        environment = settings_as_environment(listening)
+        environment = environment_of(listening)
         return Program(f"{name} service", "turnstream.cli", arguments, SERVICE_READY, environment)
 
     return program

@@ -1,72 +1,104 @@
 """The conversations in memory: the most recently used ones, the others read back from the log when they go on."""
 
+import logging
 from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from turnstream.api.v1.turnlog_pb2 import TurnRecord
-from turnstream.assistant.domain import Domain
-from turnstream.dialogue.events import Event
+from turnstream.conversation.loaded import LoadedAssistant
+from turnstream.conversation.metrics import CONVERSATIONS_IN_MEMORY, SNAPSHOTS
+from turnstream.conversation.restoring import LiveDialogue, Restorer
 from turnstream.dialogue.fold import Dialogue
-from turnstream.dialogue.proto import event_from_proto
-from turnstream.turnlog.interface import TurnWriter, Undecodable
+from turnstream.dialogue.snapshot import snapshot_of, trimmed
+from turnstream.dialogue.values import UnwritableValueError
+from turnstream.runtime.settings import ConversationSettings
+from turnstream.turnlog.interface import Snapshot, TurnWriter
 
-
-@dataclass(frozen=True, slots=True)
-class LiveDialogue:
-    """A conversation as committed. `damaged` are records of its past that could not be read back.
-
-    `last_session_start` is the number of the event that began the session in which the last turn began.
-    """
-
-    dialogue: Dialogue
-    last_turn: int = 0
-    damaged: tuple[Undecodable, ...] = ()
-    last_session_start: int = 0
-
-    def after(self, dialogue: Dialogue, turn_number: int) -> "LiveDialogue":
-        """The conversation once this turn was committed."""
-        return LiveDialogue(dialogue, turn_number, last_session_start=self.dialogue.session_start)
+logger = logging.getLogger(__name__)
 
 
 class Dialogues:
     """What this worker knows of its conversations; only committed turns are ever in it."""
 
-    def __init__(self, log: TurnWriter, most: int = 5000) -> None:
-        self._log = log
-        self._most = most
+    def __init__(self, log: TurnWriter, settings: ConversationSettings) -> None:
+        self._restorer = Restorer(log, settings.max_events_for_actions)
+        self._settings = settings
         self._live: OrderedDict[str, LiveDialogue] = OrderedDict()
 
-    async def get(self, conversation_id: str, domain: Domain) -> LiveDialogue:
-        """The conversation folded with this domain; a new one where nothing was ever committed."""
+    async def get(self, conversation_id: str, assistant: LoadedAssistant) -> LiveDialogue:
+        """The conversation folded with the assistant's domain; a new one where nothing was ever committed."""
         live = self._live.get(conversation_id)
+        if live is not None and live.dialogue.domain is not assistant.domain:
+            live = _folded_with(live, assistant)
         if live is None:
-            live = await self._read_back(conversation_id, domain)
+            live = await self._restorer.restore(conversation_id, assistant)
             newer = self._live.get(conversation_id)
-            if newer is not None and newer.last_turn > live.last_turn:
+            if newer is not None and newer.last_turn > live.last_turn and newer.dialogue.domain is assistant.domain:
                 # A turn was committed while the log was read.
                 return newer
-        elif live.dialogue.domain is not domain:
-            live = replace(live, dialogue=Dialogue(conversation_id, domain, live.dialogue.events))
         self.put(conversation_id, live)
         return live
 
-    async def _read_back(self, conversation_id: str, domain: Domain) -> LiveDialogue:
-        state = await self._log.conversation(conversation_id)
-        dialogue = Dialogue(conversation_id, domain, events_of(state.turns[:-1]))
-        last_session_start = dialogue.session_start
-        dialogue.extend(events_of(state.turns[-1:]))
-        return LiveDialogue(dialogue, state.last_turn, state.undecodable, last_session_start)
+    async def whole(self, conversation_id: str, assistant: LoadedAssistant) -> LiveDialogue:
+        """The same with all its past, read from the log; it does not stay in memory."""
+        return await self._restorer.restore_whole(conversation_id, assistant)
+
+    async def committed(self, conversation_id: str, assistant: LoadedAssistant) -> LiveDialogue:
+        """As the log has it, for whoever does not hold the conversation; it does not stay in memory."""
+        return await self._restorer.restore(conversation_id, assistant)
+
+    def snapshot_due(
+        self, before: LiveDialogue, dialogue: Dialogue, turn_number: int, assistant: LoadedAssistant
+    ) -> Snapshot | None:
+        """A snapshot to commit with this turn; None where one is recent enough, or would be too large."""
+        if turn_number - before.snapshot_turn < self._settings.snapshot_every_turns:
+            return None
+        try:
+            payload = snapshot_of(dialogue, assistant.policy_window, before.dialogue.session_start)
+        except UnwritableValueError as error:
+            logger.warning("conversation '%s' gets no snapshot: %s", dialogue.conversation_id, error)
+            payload = None
+        if payload is None:
+            SNAPSHOTS.labels("left_out").inc()
+            return None
+        return Snapshot(turn_number, payload)
+
+    def committed_turn(
+        self,
+        before: LiveDialogue,
+        dialogue: Dialogue,
+        turn_number: int,
+        snapshot: Snapshot | None,
+        assistant: LoadedAssistant,
+    ) -> None:
+        """The conversation has one turn more; what is long past is let go where a snapshot was taken."""
+        if snapshot is not None:
+            SNAPSHOTS.labels("written").inc()
+            dialogue = self._trimmed(dialogue, assistant)
+        live = LiveDialogue(
+            dialogue,
+            turn_number,
+            last_session_start=before.dialogue.session_start,
+            snapshot_turn=before.snapshot_turn if snapshot is None else snapshot.turn_number,
+        )
+        self.put(dialogue.conversation_id, live)
+
+    def _trimmed(self, dialogue: Dialogue, assistant: LoadedAssistant) -> Dialogue:
+        most = self._settings.max_events_for_actions
+        if dialogue.event_count - dialogue.held_from < 2 * most:
+            return dialogue
+        return trimmed(dialogue, assistant.policy_window, most)
 
     def put(self, conversation_id: str, live: LiveDialogue) -> None:
         """Keep the conversation as it is now, and let go of the one unused for longest where there are too many."""
         self._live[conversation_id] = live
         self._live.move_to_end(conversation_id)
-        while len(self._live) > self._most:
+        while len(self._live) > self._settings.max_live_conversations:
             self._live.popitem(last=False)
+        CONVERSATIONS_IN_MEMORY.set(len(self._live))
 
     def drop(self, conversation_id: str) -> None:
         self._live.pop(conversation_id, None)
+        CONVERSATIONS_IN_MEMORY.set(len(self._live))
 
     def ids(self) -> tuple[str, ...]:
         return tuple(self._live)
@@ -75,5 +107,9 @@ class Dialogues:
         return len(self._live)
 
 
-def events_of(turns: Iterable[TurnRecord]) -> list[Event]:
-    return [event_from_proto(event) for turn in turns for event in turn.events]
+def _folded_with(live: LiveDialogue, assistant: LoadedAssistant) -> LiveDialogue | None:
+    """None where the log must be read for it."""
+    dialogue = live.dialogue
+    if dialogue.held_from:
+        return None
+    return replace(live, dialogue=Dialogue(dialogue.conversation_id, assistant.domain, dialogue.events))

@@ -10,9 +10,10 @@ from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
 from turnstream.assistant.domain import ACTION_LISTEN
 from turnstream.conversation.loaded import LoadedAssistant
 from turnstream.conversation.replies import replies_of
+from turnstream.dialogue.encoding import encoded_events
 from turnstream.dialogue.events import ActionExecuted, BotUttered, Event, UserUttered
 from turnstream.dialogue.fold import Dialogue
-from turnstream.dialogue.proto import event_to_proto, timestamp_to_proto
+from turnstream.dialogue.proto import timestamp_to_proto
 
 _TICK_S = 1e-6
 """Events of a turn are at least this far apart, so that their order can be told from their times."""
@@ -79,6 +80,10 @@ class TurnDraft:
         for event in events:
             self._append(event, event.timestamp or self.now())
 
+    def record_verbatim(self, events: Iterable[Event]) -> None:
+        """Append events of another log, which nothing is added to."""
+        self.dialogue.extend(events)
+
     def _append(self, event: Event, timestamp: float) -> None:
         self._latest_time = timestamp
         self.has_message = self.has_message or isinstance(event, UserUttered)
@@ -112,15 +117,15 @@ class TurnDraft:
         return f"{self.conversation_id}/{self.message.message_id}/{self.actions_run}/{action}"
 
     def finish(self) -> Turn:
-        events = self.dialogue.events_since(self._first_event)
         record = TurnRecord(
             conversation_id=self.conversation_id,
             message_id=self.message.message_id,
             bundle_version=self.assistant.version,
             committed_at=timestamp_to_proto(self._clock()),
-            events=[event_to_proto(event) for event in events],
             replies=self._replies,
             errors=self._errors,
             channel=self.message.channel,
         )
+        events = self.dialogue.events_since(self._first_event)
+        record.MergeFromString(encoded_events(TurnRecord.EVENTS_FIELD_NUMBER, events))
         return Turn(record, self.dialogue)

@@ -51,6 +51,11 @@ class LoadedAssistant:
     def extracts_by_custom_action(self) -> bool:
         return self.validates_mappings or any(m.type == "custom" and m.action for m in self._mappings)
 
+    @cached_property
+    def sends_events(self) -> bool:
+        """Whether any action is run by an action server, which is sent the session's events."""
+        return bool(self.domain.custom_actions) or self.extracts_by_custom_action
+
     @property
     def _mappings(self) -> Iterator[SlotMapping]:
         slots = (slot for slot in self.domain.slots.values() if slot.name not in BUILT_IN_SLOTS)

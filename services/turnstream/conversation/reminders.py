@@ -7,7 +7,7 @@ from turnstream.dialogue.fold import Dialogue
 def is_wanted(dialogue: Dialogue, reminder: ReminderScheduled) -> bool:
     """It was scheduled, not cancelled since, and the user did not speak meanwhile where that was to stop it."""
     spoke = False
-    for event in reversed(dialogue.applied_events()):
+    for event in dialogue.latest_applied():
         if isinstance(event, ReminderCancelled) and _cancels(event, reminder):
             return False
         if isinstance(event, UserUttered) and event.message_id is not None:

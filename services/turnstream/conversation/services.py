@@ -9,14 +9,15 @@ from typing import Protocol, TypeVar
 import grpc
 import grpc.aio
 
-from turnstream.api.v1.action_pb2 import RunActionRequest, RunActionResponse
-from turnstream.api.v1.action_pb2_grpc import ActionDispatchStub
+from turnstream.api.v1.action_pb2 import RunActionResponse
 from turnstream.api.v1.nlu_pb2 import ParseRequest, ParseResponse
 from turnstream.api.v1.nlu_pb2_grpc import NluStub
 from turnstream.api.v1.policy_pb2 import PredictNextActionRequest, PredictNextActionResponse
 from turnstream.api.v1.policy_pb2_grpc import DialoguePolicyStub
 from turnstream.api.v1.selection_pb2 import SelectResponseRequest, SelectResponseResponse
 from turnstream.api.v1.selection_pb2_grpc import ResponseSelectionStub
+from turnstream.conversation.metrics import ACTION_CALLS
+from turnstream.conversation.requests import ActionCall
 from turnstream.runtime.metrics import timed
 from turnstream.runtime.settings import TimeoutSettings
 
@@ -63,7 +64,12 @@ class Services:
         self._nlu = NluStub(channels.nlu)
         self._selection = ResponseSelectionStub(channels.selection)
         self._policy = DialoguePolicyStub(channels.policy)
-        self._action = ActionDispatchStub(channels.action)
+        # The request is put together from bytes; the answer is the stub's.
+        self._run_action: Call[bytes, RunActionResponse] = channels.action.unary_unary(
+            "/turnstream.api.v1.ActionDispatch/RunAction",
+            request_serializer=None,
+            response_deserializer=RunActionResponse.FromString,
+        )
         self._timeouts = timeouts or TimeoutSettings()
 
     async def parse(self, request: ParseRequest) -> ParseResponse:
@@ -79,10 +85,24 @@ class Services:
         with timed("ask policy"):
             return await _ask("policy", self._policy.PredictNextAction, request, self._timeouts.policy_s)
 
-    async def run_action(self, request: RunActionRequest) -> RunActionResponse:
-        where = f"action {request.action}"
+    async def run_action(self, call: ActionCall) -> RunActionResponse:
+        where = f"action {call.request.action}"
         with timed("ask action"):
-            return await _ask(where, self._action.RunAction, request, self._timeouts.action_s)
+            try:
+                response = await _ask(where, self._run_action, call.encoded(), self._timeouts.action_s)
+            except ServiceFailedError:
+                ACTION_CALLS.labels("unanswered").inc()
+                raise
+        ACTION_CALLS.labels(_outcome(response)).inc()
+        return response
+
+
+def _outcome(response: RunActionResponse) -> str:
+    if response.HasField("failure"):
+        return "failed"
+    if response.rejected:
+        return "rejected"
+    return "custom" if response.custom else "done"
 
 
 async def _ask(where: str, call: Call[RequestT, AnswerT], request: RequestT, timeout_s: float) -> AnswerT:

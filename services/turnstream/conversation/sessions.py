@@ -24,7 +24,7 @@ def is_new(dialogue: Dialogue) -> bool:
     if tracker.latest_action_name or tracker.latest_message or tracker.latest_action_text:
         return False
     # The slot that tells of the session's metadata does not begin the conversation.
-    return all(isinstance(event, SlotSet) for event in dialogue.applied_events())
+    return all(isinstance(event, SlotSet) for event in dialogue.latest_applied())
 
 
 def _has_expired(dialogue: Dialogue, now: float) -> bool:

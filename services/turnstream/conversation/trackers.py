@@ -1,57 +1,132 @@
-"""The servicer that tells the gateway about conversations that this worker holds."""
+"""The servicer that tells the gateway about conversations: those of this replica, and of others by asking them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import grpc.aio
+
 from turnstream.api.v1.conversations_pb2 import EventVerbosity
+from turnstream.api.v1.policy_pb2 import PredictNextActionResponse
+from turnstream.api.v1.tracker_pb2 import Tracker
 from turnstream.api.v1.trackers_pb2 import (
     PreviewNextActionRequest,
     PreviewNextActionResponse,
     ReadTrackerRequest,
     ReadTrackerResponse,
 )
-from turnstream.api.v1.trackers_pb2_grpc import TrackersServicer
-from turnstream.conversation.dialogues import LiveDialogue
+from turnstream.api.v1.trackers_pb2_grpc import TrackersServicer, TrackersStub
+from turnstream.conversation.metrics import FORWARDED_READS
+from turnstream.conversation.peers import PeerAway, Peers, was_forwarded
+from turnstream.conversation.restoring import LiveDialogue
 from turnstream.conversation.services import ServiceFailedError
 from turnstream.conversation.turn import TurnHandler
 from turnstream.conversation.worker import ConversationWorker
+from turnstream.dialogue.applied import EarlierEventsNeeded
 from turnstream.dialogue.events import Event
 from turnstream.dialogue.fold import Dialogue
 from turnstream.dialogue.proto import timestamp_from_proto, tracker_to_proto
-from turnstream.runtime.errors import InvalidRequest, Precondition, Unavailable
+from turnstream.runtime.errors import InvalidRequest, Unavailable, error_from_rpc
+from turnstream.turnlog.interface import LogReader
 
 
 class TrackersService(TrackersServicer):
-    """Answers from committed turns only. An unknown conversation has an empty tracker."""
+    """Answers from committed turns only. An unknown conversation has an empty tracker.
 
-    def __init__(self, worker: ConversationWorker, handler: TurnHandler) -> None:
+    A replica that does not hold a conversation asks the one that does. While nobody holds it, as when partitions move,
+    or its owner cannot be reached, a tracker is read from the log.
+    """
+
+    def __init__(
+        self,
+        worker: ConversationWorker,
+        handler: TurnHandler,
+        owners: LogReader | None = None,
+        peers: Peers | None = None,
+    ) -> None:
+        """`owners` knows who holds a conversation, `peers` reaches them; without them nobody else is asked."""
         self._worker = worker
         self._handler = handler
+        self._owners = owners
+        self._peers = peers
 
     async def ReadTracker(self, request: ReadTrackerRequest, context: Any) -> ReadTrackerResponse:
-        live = await self._live(request.conversation_id)
-        dialogue = live.dialogue
-        if request.HasField("until"):
-            dialogue = _as_of(dialogue, timestamp_from_proto(request.until))
-        events = _chosen(dialogue, request.events, live.last_session_start)
-        return ReadTrackerResponse(tracker=tracker_to_proto(dialogue.tracker, events, live.last_turn))
+        """Raises InvalidRequest."""
+        answer = await self._from_owner(request, context, lambda stub: stub.ReadTracker)
+        if answer is not None:
+            found: ReadTrackerResponse = answer
+            return found
+        try:
+            return ReadTrackerResponse(tracker=_tracker(await self._read(request.conversation_id), request))
+        except EarlierEventsNeeded:
+            live = await self._read(request.conversation_id, whole=True)
+            return ReadTrackerResponse(tracker=_tracker(live, request))
 
     async def PreviewNextAction(self, request: PreviewNextActionRequest, context: Any) -> PreviewNextActionResponse:
-        live = await self._live(request.conversation_id)
+        """Raises InvalidRequest, Unavailable where the policies or the conversation's owner do not answer now."""
+        answer = await self._from_owner(request, context, lambda stub: stub.PreviewNextAction)
+        if answer is not None:
+            found: PreviewNextActionResponse = answer
+            return found
+        if not self._worker.holds(request.conversation_id):
+            FORWARDED_READS.labels("refused").inc()
+            raise Unavailable(f"conversation '{request.conversation_id}' is changing hands; try again in a moment")
+        live = await self._read(request.conversation_id)
         try:
-            prediction = await self._handler.predict_next(live.dialogue)
+            prediction = await self._predict(live)
+        except EarlierEventsNeeded:
+            live = await self._read(request.conversation_id, whole=True)
+            prediction = await self._predict(live)
+        tracker = tracker_to_proto(live.dialogue.tracker, (), live.last_turn)
+        return PreviewNextActionResponse(prediction=prediction, tracker=tracker)
+
+    async def _predict(self, live: LiveDialogue) -> PredictNextActionResponse:
+        try:
+            return await self._handler.predict_next(live.dialogue)
         except ServiceFailedError as error:
             raise Unavailable(str(error)) from error
-        return PreviewNextActionResponse(
-            prediction=prediction, tracker=tracker_to_proto(live.dialogue.tracker, (), live.last_turn)
-        )
 
-    async def _live(self, conversation_id: str) -> LiveDialogue:
+    async def _from_owner(
+        self,
+        request: ReadTrackerRequest | PreviewNextActionRequest,
+        context: Any,
+        method: Callable[[TrackersStub], Any],
+    ) -> Any | None:
+        """The answer of the replica that holds the conversation; None where this one is to answer."""
+        conversation_id = request.conversation_id
         if not conversation_id:
             raise InvalidRequest("conversation_id is missing")
-        if not self._worker.holds(conversation_id):
-            raise Precondition(f"conversation '{conversation_id}' is not held by this replica")
-        return await self._worker.read(conversation_id, self._handler.assistant_for("").domain)
+        if self._worker.holds(conversation_id):
+            return None
+        address = None if was_forwarded(context) else await self._owner_of(conversation_id)
+        if address is not None and self._peers is not None:
+            try:
+                answer = await self._peers.ask(address, method, request)
+                FORWARDED_READS.labels("forwarded").inc()
+                return answer
+            except PeerAway:
+                pass
+            except grpc.aio.AioRpcError as error:
+                raise error_from_rpc(error) from error
+        FORWARDED_READS.labels("from_log").inc()
+        return None
+
+    async def _owner_of(self, conversation_id: str) -> str | None:
+        if self._owners is None:
+            return None
+        address = await self._owners.owner_of(self._owners.partition_of(conversation_id))
+        return None if address == self._worker.address else address
+
+    async def _read(self, conversation_id: str, *, whole: bool = False) -> LiveDialogue:
+        return await self._worker.read(conversation_id, self._handler.assistant_for(""), whole=whole)
+
+
+def _tracker(live: LiveDialogue, request: ReadTrackerRequest) -> Tracker:
+    """Raises EarlierEventsNeeded."""
+    dialogue = live.dialogue
+    if request.HasField("until"):
+        dialogue = _as_of(dialogue, timestamp_from_proto(request.until))
+    events = _chosen(dialogue, request.events, live.last_session_start)
+    return tracker_to_proto(dialogue.tracker, events, live.last_turn)
 
 
 def _as_of(dialogue: Dialogue, until: float) -> Dialogue:

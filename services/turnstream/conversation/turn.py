@@ -3,6 +3,7 @@
 The order of events is that of recorded conversations with Rasa 3.6.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,9 +31,10 @@ from turnstream.conversation.crashpoints import crash_point
 from turnstream.conversation.draft import Turn, TurnDraft
 from turnstream.conversation.loaded import LoadedAssistant
 from turnstream.conversation.reminders import is_wanted
-from turnstream.conversation.requests import action_request, prediction_request
+from turnstream.conversation.requests import EventLimits, action_call, prediction_request
 from turnstream.conversation.services import ServiceFailedError, Services
 from turnstream.conversation.understanding import external_message, understand, unparsed
+from turnstream.dialogue.applied import EarlierEventsNeeded
 from turnstream.dialogue.events import (
     ActionExecuted,
     ActionExecutionRejected,
@@ -46,7 +48,7 @@ from turnstream.dialogue.fold import Dialogue
 from turnstream.dialogue.proto import event_from_proto, parse_from_proto
 from turnstream.dialogue.values import map_from_proto
 from turnstream.runtime.bundles import Bundles
-from turnstream.runtime.errors import UnknownBundle
+from turnstream.runtime.errors import Unavailable, UnknownBundle
 from turnstream.runtime.settings import ConversationSettings
 
 logger = logging.getLogger(__name__)
@@ -69,21 +71,39 @@ class TurnHandler:
         self._assistants = assistants
         self._services = services
         self._settings = settings or ConversationSettings()
+        self._limits = EventLimits(self._settings.max_events_for_actions, self._settings.max_event_bytes_for_actions)
         self._clock = clock
 
     def assistant_for(self, version: str) -> LoadedAssistant:
         """The version that a message asks for; the newest where that is gone. Raises UnknownBundle if there is none."""
         return self._assistants.get(version if version in self._assistants else "")
 
-    async def handle(self, message: InboxMessage, dialogue: Dialogue) -> Turn:
-        """The turn that answers a message. `dialogue` is left as it is.
+    async def obtain(self, version: str) -> LoadedAssistant:
+        """The same, once it is there: in place of a version that is gone, or not loaded in time, the one that serves.
+
+        Raises UnknownBundle, BundleNotLoaded while there is none at all.
+        """
+        if version and version not in self._assistants:
+            try:
+                async with asyncio.timeout(self._settings.bundle_wait_s):
+                    return await self._assistants.obtain(version)
+            except (UnknownBundle, Unavailable, TimeoutError) as error:
+                logger.warning("bundle '%s' cannot answer a message that names it: %s", version, error)
+                version = ""
+        return await self._assistants.obtain(version)
+
+    async def handle(self, message: InboxMessage, dialogue: Dialogue, assistant: LoadedAssistant | None = None) -> Turn:
+        """The turn that answers a message, with this assistant or the one that it names. `dialogue` is left as it is.
 
         Whatever goes wrong becomes an error on the turn: the message is kept, and the next one finds a conversation
-        that works. Raises UnknownBundle where no assistant is loaded.
+        that works. Raises UnknownBundle where no assistant is loaded, EarlierEventsNeeded where more of the dialogue's
+        past is needed than it has.
         """
-        draft = self._begin(message, dialogue)
+        draft = self._begin(message, dialogue, assistant)
         try:
             await self._answer(draft)
+        except EarlierEventsNeeded:
+            raise
         except ServiceFailedError as error:
             self._cut_short(draft, error.where, error.message)
         except Exception as error:
@@ -91,13 +111,22 @@ class TurnHandler:
             self._cut_short(draft, "conversation", f"{type(error).__name__}: {error}")
         return draft.finish()
 
-    def _begin(self, message: InboxMessage, dialogue: Dialogue) -> TurnDraft:
-        assistant = self.assistant_for(message.bundle_version)
+    def apologize(
+        self, message: InboxMessage, dialogue: Dialogue, assistant: LoadedAssistant, where: str, why: str
+    ) -> Turn:
+        """The turn of a message that is not answered: what was said, and why nothing came of it."""
+        draft = self._begin(message, dialogue, assistant)
+        self._cut_short(draft, where, why)
+        return draft.finish()
+
+    def _begin(self, message: InboxMessage, dialogue: Dialogue, assistant: LoadedAssistant | None = None) -> TurnDraft:
+        assistant = assistant or self.assistant_for(message.bundle_version)
         if dialogue.domain is not assistant.domain:
             dialogue = Dialogue(dialogue.conversation_id, assistant.domain, dialogue.events)
         draft = TurnDraft(message, dialogue, assistant, self._clock)
         if message.bundle_version not in ("", assistant.version):
-            draft.fail("conversation", str(UnknownBundle(f"bundle '{message.bundle_version}' is gone")))
+            gone = f"bundle '{message.bundle_version}' is not there; '{assistant.version}' served in its place"
+            draft.fail("conversation", gone)
         return draft
 
     def _cut_short(self, draft: TurnDraft, where: str, why: str) -> None:
@@ -158,8 +187,7 @@ class TurnHandler:
         if not draft.assistant.extracts_slots:
             return
         prediction = PredictNextActionResponse(action=ACTION_EXTRACT_SLOTS, confidence=1.0)
-        request = action_request(draft, draft.dialogue, prediction, max_events=self._settings.max_events_for_actions)
-        response = await self._services.run_action(request)
+        response = await self._services.run_action(action_call(draft, draft.dialogue, prediction, self._limits))
         if response.HasField("failure"):
             draft.fail(response.failure.action, response.failure.message)
         draft.record(*_events(response.events))
@@ -205,9 +233,9 @@ class TurnHandler:
             return True
         tentative = draft.dialogue.branch()
         tentative.extend(predicted)
-        request = action_request(draft, tentative, prediction, max_events=self._settings.max_events_for_actions)
+        call = action_call(draft, tentative, prediction, self._limits)
         crash_point("before_action")
-        response = await self._services.run_action(request)
+        response = await self._services.run_action(call)
         crash_point("after_action")
         if response.HasField("failure"):
             draft.fail(response.failure.action, response.failure.message)
@@ -238,6 +266,9 @@ class TurnHandler:
 
     async def _append_events(self, draft: TurnDraft, request: EventsToAppend) -> None:
         events = _events(request.events)
+        if request.verbatim:
+            draft.record_verbatim(events)
+            return
         if not sessions.begins_with_session(events) and not draft.dialogue.event_count:
             await self._begin_session(draft, {})
         draft.record_as_they_are(events)

@@ -2,25 +2,23 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from turnstream.api.v1.turnlog_pb2 import TurnRecord
-from turnstream.assistant.domain import Domain
+from turnstream.conversation.answering import Answering
 from turnstream.conversation.crashpoints import crash_point
-from turnstream.conversation.dialogues import Dialogues, LiveDialogue
-from turnstream.conversation.draft import Turn
+from turnstream.conversation.dialogues import Dialogues
+from turnstream.conversation.loaded import LoadedAssistant
+from turnstream.conversation.metrics import TURN_SECONDS, TURNS_IN_FLIGHT
+from turnstream.conversation.restoring import LiveDialogue
 from turnstream.conversation.turn import TurnHandler
-from turnstream.runtime.metrics import timed
 from turnstream.runtime.settings import ConversationSettings
-from turnstream.turnlog.errors import Fenced, LogClosed, OutOfOrder
+from turnstream.turnlog.errors import Fenced, LogClosed
 from turnstream.turnlog.interface import Delivery, Lease, TurnWriter, Undecodable
 
 logger = logging.getLogger(__name__)
-
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 5.0
 
 
 @dataclass(slots=True)
@@ -44,15 +42,16 @@ class ConversationWorker:
         settings: ConversationSettings | None = None,
         *,
         partition_of: Callable[[str], int],
-        hand_over_s: float = 5.0,
+        address: str = "",
     ) -> None:
-        """`hand_over_s`: how long turns under way may take to finish when their partition goes to another worker."""
+        """`address` is where other replicas reach this one; empty: they do not."""
         settings = settings or ConversationSettings()
-        self.dialogues = Dialogues(log, settings.max_live_conversations)
+        self.address = address
+        self.dialogues = Dialogues(log, settings)
         self._log = log
-        self._handler = handler
+        self._answering = Answering(log, handler, self.dialogues, settings)
         self._partition_of = partition_of
-        self._hand_over_s = hand_over_s
+        self._drain_s = settings.drain_s
         self._room = asyncio.Semaphore(settings.max_turns_in_flight)
         self._lanes: dict[str, _Lane] = {}
         self._partitions: set[int] = set()
@@ -63,26 +62,36 @@ class ConversationWorker:
         if self._is_stopping:
             return
         try:
-            await self._log.work(self)
+            await self._log.work(self, self.address)
         finally:
-            for lane in list(self._lanes.values()):
-                await self._close(lane, wait_s=0.0)
+            await asyncio.gather(*(self._close(lane, wait_s=0.0) for lane in list(self._lanes.values())))
 
     async def stop(self) -> None:
-        """Finish the turns under way and hand the partitions over."""
+        """Take nothing more, give the turns under way `drain_s` seconds to finish, and hand the partitions over.
+
+        What did not finish in time was not committed: the next owner does it again, with the same idempotency keys.
+        """
         self._is_stopping = True
+        await asyncio.gather(*(self._close(lane, self._drain_s) for lane in list(self._lanes.values())))
         await self._log.leave()
 
     def holds(self, conversation_id: str) -> bool:
         return self._partition_of(conversation_id) in self._partitions
 
-    async def read(self, conversation_id: str, domain: Domain) -> LiveDialogue:
-        """A conversation as committed: whoever has seen a turn's reply finds the turn in it."""
+    async def read(self, conversation_id: str, assistant: LoadedAssistant, *, whole: bool = False) -> LiveDialogue:
+        """A conversation as committed: whoever has seen a turn's reply finds the turn in it.
+
+        `whole`: with all its past, where less was not enough (EarlierEventsNeeded).
+        """
         lane = self._lanes.get(conversation_id)
         if lane is not None:
             async with lane.committing:
                 pass
-        return await self.dialogues.get(conversation_id, domain)
+        if whole:
+            return await self.dialogues.whole(conversation_id, assistant)
+        if not self.holds(conversation_id):
+            return await self.dialogues.committed(conversation_id, assistant)
+        return await self.dialogues.get(conversation_id, assistant)
 
     @property
     def in_flight(self) -> int:
@@ -96,12 +105,17 @@ class ConversationWorker:
     async def revoked(self, lease: Lease) -> None:
         self._partitions.discard(lease.partition)
         lanes = [lane for lane in self._lanes.values() if lane.partition == lease.partition]
-        await asyncio.gather(*(self._close(lane, self._hand_over_s) for lane in lanes))
+        await asyncio.gather(*(self._close(lane, self._drain_s) for lane in lanes))
         self._forget(lease.partition)
 
     async def deliver(self, delivery: Delivery) -> None:
         crash_point("after_accept")
         await self._room.acquire()
+        if self._is_stopping:
+            # It was not begun: the next owner is delivered it.
+            self._room.release()
+            return
+        TURNS_IN_FLIGHT.inc()
         conversation_id = delivery.message.conversation_id
         lane = self._lanes.setdefault(conversation_id, _Lane(delivery.lease.partition))
         lane.waiting.append(delivery)
@@ -115,10 +129,12 @@ class ConversationWorker:
         try:
             while lane.waiting:
                 delivery = lane.waiting.popleft()
+                started = time.perf_counter()
                 try:
-                    await self._answer(delivery, lane)
+                    await self._answering.answer(delivery, lane.committing)
+                    TURN_SECONDS.observe(time.perf_counter() - started)
                 finally:
-                    self._room.release()
+                    self._leave()
         except (Fenced, LogClosed) as error:
             logger.warning("conversation '%s' goes on elsewhere: %s", conversation_id, error)
             self.dialogues.drop(conversation_id)
@@ -128,53 +144,9 @@ class ConversationWorker:
             if self._lanes.get(conversation_id) is lane:
                 del self._lanes[conversation_id]
 
-    async def _answer(self, delivery: Delivery, lane: _Lane) -> None:
-        """Until it is answered: what stands in the way holds up this conversation only, and no message is lost."""
-        pause_s = _FIRST_PAUSE_S
-        while True:
-            try:
-                await self._answer_once(delivery, lane)
-                return
-            except (Fenced, LogClosed):
-                raise
-            except OutOfOrder:
-                # Somebody else has answered: what is in memory is not what is in the log.
-                logger.exception("conversation '%s'", delivery.message.conversation_id)
-                self.dialogues.drop(delivery.message.conversation_id)
-                return
-            except Exception:
-                logger.exception("message '%s' is not answered yet", delivery.message.message_id)
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-
-    async def _answer_once(self, delivery: Delivery, lane: _Lane) -> None:
-        message = delivery.message
-        assistant = self._handler.assistant_for(message.bundle_version)
-        live = await self.dialogues.get(message.conversation_id, assistant.domain)
-        with timed("conversation.turn"):
-            turn = await self._handler.handle(message, live.dialogue)
-        record = _addressed(turn, delivery, live)
-        crash_point("before_commit")
-        async with lane.committing:
-            with timed("conversation.commit"):
-                await self._commit(delivery.lease, record)
-            crash_point("after_commit")
-            self.dialogues.put(message.conversation_id, live.after(turn.dialogue, record.turn_number))
-        crash_point("before_reply")
-
-    async def _commit(self, lease: Lease, record: TurnRecord) -> None:
-        """Until it is committed: a log that fails for a while (a full disk, a broker that is away) loses no turn."""
-        pause_s = _FIRST_PAUSE_S
-        while True:
-            try:
-                await self._log.commit(lease, record)
-                return
-            except (Fenced, OutOfOrder, LogClosed):
-                raise
-            except Exception:
-                logger.exception("turn %d of '%s' is not committed yet", record.turn_number, record.conversation_id)
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+    def _leave(self) -> None:
+        TURNS_IN_FLIGHT.dec()
+        self._room.release()
 
     async def _close(self, lane: _Lane, wait_s: float) -> None:
         self._discard(lane)
@@ -183,6 +155,9 @@ class ConversationWorker:
             return
         _, pending = await asyncio.wait([task], timeout=wait_s)
         if pending:
+            logger.warning(
+                "a turn did not finish within %g s; the next owner of its conversation begins it anew", wait_s
+            )
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
@@ -190,20 +165,9 @@ class ConversationWorker:
         """Messages not begun are delivered to the next owner."""
         for _ in range(len(lane.waiting)):
             lane.waiting.pop()
-            self._room.release()
+            self._leave()
 
     def _forget(self, partition: int) -> None:
         for conversation_id in self.dialogues.ids():
             if self._partition_of(conversation_id) == partition:
                 self.dialogues.drop(conversation_id)
-
-
-def _addressed(turn: Turn, delivery: Delivery, live: LiveDialogue) -> TurnRecord:
-    """The record with its number, its place in the inbox, and what was found damaged on the way."""
-    record = turn.record
-    record.turn_number = live.last_turn + 1
-    record.inbox_partition = delivery.position.partition
-    record.inbox_offset = delivery.position.offset
-    for damaged in live.damaged:
-        record.errors.add(where="turn log", message=str(damaged))
-    return record

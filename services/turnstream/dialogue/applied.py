@@ -2,9 +2,10 @@
 
 They form a chain of immutable nodes, so that taking back is going to an earlier node, and a tentative turn costs
 nothing to begin. Every node carries what is needed to find its predecessors without a search: appending an event costs
-the same in a long conversation as in a short one.
+the same in a long conversation as in a short one. A chain may be cut: whatever reaches further back says so.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
 from turnstream.assistant.domain import ACTION_LISTEN
@@ -15,12 +16,36 @@ from turnstream.dialogue.state import DialogueState
 _FOLDED_AWAY = (ev.ActionExecuted, ev.UserUttered, ev.UserFeaturized, ev.EntitiesAdded)
 """What a form's later turns lose when they are folded into its first one; what they set stays."""
 
+_BEGINS_ANEW = frozenset(
+    (
+        ev.UserUtteranceReverted,
+        ev.ActionReverted,
+        ev.Restarted,
+        ev.SessionStarted,
+        ev.ConversationErased,
+        ev.RoutingSessionEnded,
+    )
+)
+
+MAX_SETTINGS = 100
+"""Slot settings that are known of a conversation, also of one whose chain is cut."""
+
+
+class EarlierEventsNeeded(Exception):
+    """What was asked for, or an event that takes back, reaches behind what is kept of the conversation."""
+
+    def __init__(self) -> None:
+        super().__init__("earlier events are needed than are kept in memory; they are in the log")
+
 
 class Previous(NamedTuple):
     """The action before a state as policies see it."""
 
     name: str | None = None
     text: str | None = None
+
+
+_NO_ACTION = Previous()
 
 
 class Turns(NamedTuple):
@@ -39,12 +64,14 @@ class Turns(NamedTuple):
     """Actions that, run now, would continue the happy path of their latest run, were they loops."""
     user_waits: bool = False
     """No action was run since the latest user message."""
+    shown_user: State | None = None
+    """The state whose message the latest step that is not hidden shows."""
 
 
 class Node:
-    """One applied event with the state after it."""
+    """One applied event with the state after it; the first node of a chain has no event."""
 
-    __slots__ = ("clean_since", "event", "parent", "state", "turns")
+    __slots__ = ("clean_since", "earlier_settings", "event", "parent", "state", "turns")
 
     def __init__(self, parent: Optional["Node"], event: ev.Event | None, state: State, turns: Turns) -> None:
         self.parent = parent
@@ -53,6 +80,12 @@ class Node:
         self.turns = turns
         self.clean_since: str | None = None
         """A loop: from its latest run up to here nothing is left to fold away."""
+        self.earlier_settings: tuple[ev.SlotSet, ...] | None = None
+        """Of a first node: the latest slot settings before it, where events before it count but are not kept."""
+
+    @property
+    def is_cut(self) -> bool:
+        return self.earlier_settings is not None
 
 
 class View(NamedTuple):
@@ -81,18 +114,41 @@ def root(state: State) -> Node:
     return Node(None, None, state, Turns())
 
 
-def applied_events(top: Node) -> list[ev.Event]:
-    found: list[ev.Event] = []
-    node: Node | None = top
-    while node is not None and node.event is not None:
-        found.append(node.event)
+def latest_applied(top: Node) -> Iterator[ev.Event]:
+    """Newest first. Raises EarlierEventsNeeded where more is asked for than is kept."""
+    node: Node = top
+    while node.event is not None and node.parent is not None:
+        yield node.event
         node = node.parent
-    found.reverse()
-    return found
+    if node.is_cut:
+        raise EarlierEventsNeeded
+
+
+def latest_settings(top: Node) -> tuple[ev.SlotSet, ...]:
+    """The latest `MAX_SETTINGS` settings of slots that count, oldest first."""
+    found: list[ev.SlotSet] = []
+    node = top
+    while len(found) < MAX_SETTINGS and node.event is not None and node.parent is not None:
+        if isinstance(node.event, ev.SlotSet):
+            found.append(node.event)
+        node = node.parent
+    if node.parent is None and node.earlier_settings:
+        found += reversed(node.earlier_settings)
+    return tuple(reversed(found[:MAX_SETTINGS]))
 
 
 def append(top: Node, event: ev.Event, table: SlotTable, loops: frozenset[str]) -> Node:
     """The chain with one more event. `loops` are the names of all loops that were ever activated."""
+    kind = type(event)
+    if kind is ev.ActionExecuted:
+        return _append_action(top, event, table, loops)  # type: ignore[arg-type]
+    if kind in _BEGINS_ANEW:
+        return _append_rare(top, event, table)
+    return Node(top, event, fold_event(top.state, event, table, top.turns.counts), _turns_after(top, event))
+
+
+def _append_rare(top: Node, event: ev.Event, table: SlotTable) -> Node:
+    """An event after which the chain does not simply go on."""
     if isinstance(event, ev.UserUtteranceReverted):
         # A message is answered after a listen: that goes with it.
         return _before_action(top.turns.before_user or _start(top))
@@ -100,13 +156,8 @@ def append(top: Node, event: ev.Event, table: SlotTable, loops: frozenset[str]) 
         return _before_action(top)
     if isinstance(event, ev.Restarted | ev.SessionStarted | ev.ConversationErased):
         return root(table.initial)
-    if isinstance(event, ev.RoutingSessionEnded):
-        return root(fold_event(top.state, event, table, top.turns.counts))
-    if isinstance(event, ev.ActionExecuted):
-        if event.name in loops and event.name in top.turns.open_loops:
-            return _fold_loop(top, event.name, table)
-        return _append_action(top, event, table)
-    return Node(top, event, fold_event(top.state, event, table, top.turns.counts), _turns_after(top, event))
+    assert isinstance(event, ev.RoutingSessionEnded)
+    return root(fold_event(top.state, event, table, top.turns.counts))
 
 
 def view_of(top: Node, hide: bool) -> View | None:
@@ -114,13 +165,13 @@ def view_of(top: Node, hide: bool) -> View | None:
 
     A follow-up action and a loop's own repeated prediction belong to the turn that they are in.
     """
-    if _hidden_after(top, hide):
-        return None
-    state, earlier = top.state, top.turns.last_shown
-    user_state = state
-    if earlier is not None and earlier.view is not None and state.action_name != ACTION_LISTEN:
-        user_state = earlier.view.user_state
-    return View(state, user_state, _shown_action(top) or Previous(state.action_name, state.action_text), earlier)
+    return None if _hidden_after(top, hide) else _view(top, _shown_action(top))
+
+
+def _view(top: Node, shown: Previous | None) -> View:
+    state, shown_user = top.state, top.turns.shown_user
+    user_state = state if shown_user is None or state.action_name == ACTION_LISTEN else shown_user
+    return View(state, user_state, shown or Previous(state.action_name, state.action_text), top.turns.last_shown)
 
 
 def _hidden_after(top: Node, hide: bool) -> bool:
@@ -134,28 +185,41 @@ def _shown_action(top: Node) -> Previous | None:
     """None where there was none yet."""
     state, turns = top.state, top.turns
     shown = turns.shown_action if turns.hidden else Previous(state.action_name, state.action_text)
-    return shown if any(shown) else None
+    return shown if shown[0] or shown[1] else None
 
 
-def _append_action(top: Node, event: ev.ActionExecuted, table: SlotTable) -> Node:
+def _append_action(top: Node, event: ev.ActionExecuted, table: SlotTable, loops: frozenset[str]) -> Node:
     turns = top.turns
-    step = Step(top, view_of(top, event.hide_rule_turn))
     name = event.name or ""
+    if name in loops and name in turns.open_loops:
+        return _fold_loop(top, name, table)
+    is_hidden, shown_action = _hidden_after(top, event.hide_rule_turn), _shown_action(top)
+    view = None if is_hidden else _view(top, shown_action)
+    step = Step(top, view)
+    states, shown = turns.counts
+    open_loops = turns.open_loops
+    if turns.user_waits:
+        open_loops = frozenset((name,))
+    elif name not in open_loops:
+        open_loops |= {name}
+    # By position, in the order of `Turns`: this is done for every action of every conversation.
     after = Turns(
-        counts=Counts(turns.counts.states + 1, turns.counts.shown + (step.view is not None)),
-        before_user=turns.before_user,
-        last_action=step,
-        last_shown=turns.last_shown if step.view is None else step,
-        hidden=_hidden_after(top, event.hide_rule_turn),
-        shown_action=_shown_action(top) or Previous(),
-        open_loops=frozenset((name,)) if turns.user_waits else turns.open_loops | {name},
+        Counts(states + 1, shown + (view is not None)),
+        turns.before_user,
+        step,
+        turns.last_shown if view is None else step,
+        is_hidden,
+        shown_action or _NO_ACTION,
+        open_loops,
+        False,
+        turns.shown_user if view is None else view.user_state,
     )
     return Node(top, event, fold_event(top.state, event, table, turns.counts), after)
 
 
 def _turns_after(top: Node, event: ev.Event) -> Turns:
     turns = top.turns
-    if isinstance(event, ev.UserUttered):
+    if type(event) is ev.UserUttered:
         return turns._replace(before_user=top, user_waits=True)
     if isinstance(event, ev.ActiveLoopChanged) and event.name is None:
         return turns._replace(open_loops=frozenset())
@@ -170,6 +234,8 @@ def _fold_loop(top: Node, loop: str, table: SlotTable) -> Node:
     node = top
     while not _is_run_of(node, loop):
         if node.event is None or node.parent is None:
+            if node.is_cut:
+                raise EarlierEventsNeeded
             break
         if not isinstance(node.event, _FOLDED_AWAY):
             kept.append(node.event)
@@ -196,4 +262,6 @@ def _start(top: Node) -> Node:
     node = top
     while node.parent is not None:
         node = node.parent
+    if node.is_cut:
+        raise EarlierEventsNeeded
     return node

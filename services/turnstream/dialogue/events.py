@@ -6,7 +6,7 @@ The set and the meaning are those of Rasa 3.6 (https://rasa.com/docs/action-serv
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 
 class _NoEntries(dict[str, Any]):
@@ -69,8 +69,29 @@ class SelectedResponse:
     ranking: tuple[ResponseScore, ...] = ()
 
 
+class Late:
+    """Room for an event's bytes on the wire (`dialogue.encoding`), which are no part of the fact.
+
+    Fields that had no value when it was read (`dialogue.proto_late`) are read from there when they are asked for.
+    """
+
+    __slots__ = ("encoded",)
+    encoded: bytes
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Only a slot without a value gets here."""
+            if name.startswith("_") or name == "encoded":
+                raise AttributeError(name)
+            from turnstream.dialogue.late import read_rest  # which needs this module
+
+            read_rest(self, name)
+            return object.__getattribute__(self, name)
+
+
 @dataclass(frozen=True, slots=True)
-class ParseData:
+class ParseData(Late):
     """What NLU understood of a message. Spans are character offsets into `text`."""
 
     text: str = ""
@@ -91,7 +112,7 @@ class ParseData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Late):
     """`timestamp` is in seconds since the epoch; `metadata` is free for the author."""
 
     type_name: ClassVar[str] = ""

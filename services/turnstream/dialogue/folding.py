@@ -61,6 +61,8 @@ class SlotTable:
         self.readers: dict[str, SlotReader] = {name: slot_reader(slot) for name, slot in domain.slots.items()}
         values = {name: slot.initial_value for name, slot in domain.slots.items()}
         seen = [SetSlot(n, self.readers[n].features(v), -1, -1) for n, v in sorted(values.items())]
+        self.fingerprint: str | None = None
+        """Of the slots; see `dialogue.snapshot`."""
         self.initial = State(slots=values, features=tuple(s for s in seen if any(s.values)))
 
     def set(self, state: State, name: str, value: Any, counts: Counts) -> State:
@@ -122,11 +124,15 @@ def featurized_by_text(message: ev.UserUttered) -> bool | None:
 
 
 def _user(state: State, event: ev.UserUttered, table: SlotTable, counts: Counts) -> State:
-    return state._replace(message=event, use_text=featurized_by_text(event), followup=None)
+    slots, features, _, _, _, paused, loop, action_name, action_text, rejected = state
+    use_text = featurized_by_text(event)
+    return State(slots, features, event, use_text, None, paused, loop, action_name, action_text, rejected)
 
 
 def _featurized(state: State, event: ev.UserFeaturized, table: SlotTable, counts: Counts) -> State:
-    return state._replace(use_text=event.use_text_for_featurization)
+    slots, features, message, _, followup, paused, loop, action_name, action_text, rejected = state
+    use_text = event.use_text_for_featurization
+    return State(slots, features, message, use_text, followup, paused, loop, action_name, action_text, rejected)
 
 
 def _entities(state: State, event: ev.EntitiesAdded, table: SlotTable, counts: Counts) -> State:
@@ -145,7 +151,9 @@ def _action(state: State, event: ev.ActionExecuted, table: SlotTable, counts: Co
         if loop.is_interrupted or rejected != loop.rejected:
             loop = replace(loop, is_interrupted=False, rejected=rejected)
     text = None if event.name else event.action_text
-    return state._replace(followup=None, loop=loop, action_name=event.name or None, action_text=text, rejected=None)
+    # Unpacking is three times as fast as `_replace`: this is done for most events of every conversation.
+    slots, features, message, use_text, _, paused, _, _, _, _ = state
+    return State(slots, features, message, use_text, None, paused, loop, event.name or None, text, None)
 
 
 def _slot(state: State, event: ev.SlotSet, table: SlotTable, counts: Counts) -> State:

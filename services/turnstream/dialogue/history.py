@@ -1,7 +1,7 @@
 """The states that policies see, from the chain of applied events."""
 
 from turnstream.assistant.domain import RETRIEVAL_SEPARATOR, Domain
-from turnstream.dialogue.applied import Node, Previous, View, view_of
+from turnstream.dialogue.applied import EarlierEventsNeeded, Node, Previous, View, view_of
 from turnstream.dialogue.events import ExtractedEntity, ParseData
 from turnstream.dialogue.folding import State
 from turnstream.dialogue.state import DialogueHistory, DialogueState, SlotFeature
@@ -15,7 +15,7 @@ def all_states(top: Node, domain: Domain, window: int | None) -> DialogueHistory
             step.seen = _full(step.at.state, domain)
         states.append(step.seen)
         step = step.at.turns.last_action
-    return _history(states, top.turns.counts.states + 1)
+    return _history(states, top.turns.counts.states + 1, window)
 
 
 def shown_states(top: Node, domain: Domain, window: int | None) -> DialogueHistory:
@@ -29,7 +29,7 @@ def shown_states(top: Node, domain: Domain, window: int | None) -> DialogueHisto
             step.seen_shown = _shown(step.view, domain)
         states.append(step.seen_shown)
         step = step.view.earlier
-    return _history(states, top.turns.counts.shown + (current is not None))
+    return _history(states, top.turns.counts.shown + (current is not None), window)
 
 
 def entity_labels(entities: tuple[ExtractedEntity, ...]) -> frozenset[str]:
@@ -51,7 +51,9 @@ def _wants_more(states: list[DialogueState], window: int | None) -> bool:
     return window is None or len(states) < window
 
 
-def _history(latest_first: list[DialogueState], total: int) -> DialogueHistory:
+def _history(latest_first: list[DialogueState], total: int, window: int | None) -> DialogueHistory:
+    if len(latest_first) < total and _wants_more(latest_first, window):
+        raise EarlierEventsNeeded
     return DialogueHistory(tuple(reversed(latest_first)), first_index=total - len(latest_first))
 
 

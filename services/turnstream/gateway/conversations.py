@@ -14,7 +14,6 @@ from turnstream.gateway import requests
 from turnstream.gateway.door import Door
 
 DEFAULT_CHANNEL = "grpc"
-TRACEPARENT = "traceparent"
 MARGIN = 0.95
 """Share of the client's time that is spent waiting, so that it gets our answer and not its own deadline's."""
 
@@ -97,8 +96,7 @@ class ConversationsService(ConversationsServicer):
 
     def _message(self, request: Any, channel: str, context: Any) -> InboxMessage:
         message_id = request.message_id or self._door.new_id()
-        traceparent = _traceparent(context)
-        return requests.inbox_message(request.conversation_id, message_id, channel or DEFAULT_CHANNEL, traceparent)
+        return requests.inbox_message(request.conversation_id, message_id, channel or DEFAULT_CHANNEL)
 
     def _user_message(self, request: pb.SendMessageRequest | pb.StreamMessageRequest, context: Any) -> InboxMessage:
         message = self._message(request, request.channel, context)
@@ -117,13 +115,6 @@ class ConversationsService(ConversationsServicer):
 def _time_to_wait(context: Any) -> float | None:
     remaining = context.time_remaining()
     return None if remaining is None else remaining * MARGIN
-
-
-def _traceparent(context: Any) -> str:
-    for key, value in context.invocation_metadata() or ():
-        if key == TRACEPARENT:
-            return value if isinstance(value, str) else ""
-    return ""
 
 
 def turn_of(record: TurnRecord) -> pb.Turn:

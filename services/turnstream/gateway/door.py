@@ -7,7 +7,7 @@ import asyncio
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,9 +19,11 @@ from turnstream.api.v1.conversations_pb2 import EventVerbosity
 from turnstream.api.v1.tracker_pb2 import Tracker
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
 from turnstream.dialogue.proto import timestamp_to_proto
+from turnstream.gateway.metrics import SUBSCRIPTIONS
 from turnstream.gateway.requests import check_depth, identifier
 from turnstream.runtime.errors import DeadlinePassed, InternalError, NotFound, TryLater, Unavailable, typed_errors
 from turnstream.runtime.metrics import timed
+from turnstream.runtime.tracing import begin_trace, current_traceparent, span
 from turnstream.turnlog.errors import Erased, InboxFull, LogClosed, UndecodableRecord, Unfinished
 from turnstream.turnlog.interface import Inbox, TurnReader
 
@@ -65,13 +67,19 @@ class Door:
         self.new_id = new_id
         self._bundle_version_for = bundle_version_for
         self._seen: OrderedDict[str, int] = OrderedDict()
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """End every subscription, which would never end by itself; messages are taken and answered as before."""
+        self._closing.set()
 
     async def accept(self, message: InboxMessage) -> None:
-        """Make a message durable; it is stamped with the time. Raises InvalidRequest, TryLater, Unavailable."""
+        """Make a message durable; it gets its time, version and trace. Raises InvalidRequest, TryLater, Unavailable."""
         message.accepted_at.CopyFrom(timestamp_to_proto(self._clock()))
         message.bundle_version = self._bundle_version_for(message.conversation_id)
         check_depth(message)
-        with timed("gateway.accept"), _log_errors():
+        with timed("gateway.accept"), span("inbox accept", "producer"), _log_errors():
+            message.traceparent = current_traceparent() or begin_trace()
             await self._log.accept(message)
 
     async def turn(self, conversation_id: str, message_id: str, timeout_s: float | None = None) -> TurnRecord:
@@ -93,12 +101,25 @@ class Door:
         return await self.turn(message.conversation_id, message.message_id, timeout_s)
 
     async def turns(self, conversation_id: str, from_turn: int) -> AsyncIterator[TurnRecord]:
-        """Committed turns from a number on, without end."""
+        """Committed turns from a number on, without end. Raises Unavailable once this gateway closes."""
         identifier(conversation_id, "conversation_id")
-        with _log_errors():
+        with _log_errors(), SUBSCRIPTIONS.track_inprogress():
             async with aclosing(self._log.turns(conversation_id, max(1, from_turn))) as turns:  # type: ignore[type-var]
-                async for record in turns:
+                while (record := await self._unless_closing(anext(turns))) is not None:
                     yield record
+        raise Unavailable("this gateway stops: subscribe again, from the turn after the last one")
+
+    async def _unless_closing(self, following: Awaitable[TurnRecord]) -> TurnRecord | None:
+        """None once the door closes."""
+        turn = asyncio.ensure_future(following)
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            await asyncio.wait({turn, closing}, return_when=asyncio.FIRST_COMPLETED)
+            return turn.result() if turn.done() else None
+        finally:
+            for task in (turn, closing):
+                task.cancel()
+            await asyncio.gather(turn, closing, return_exceptions=True)
 
     async def tracker(
         self,

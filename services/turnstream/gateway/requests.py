@@ -76,8 +76,8 @@ def size_within(message: Message, field: str, max_bytes: int) -> None:
         raise InvalidRequest(f"{field} has {message.ByteSize()} bytes; {max_bytes} is the most")
 
 
-def inbox_message(conversation_id: str, message_id: str, channel: str, traceparent: str = "") -> log_pb.InboxMessage:
-    """Without its request and its time. Raises InvalidRequest."""
+def inbox_message(conversation_id: str, message_id: str, channel: str) -> log_pb.InboxMessage:
+    """Without its request, its time and its trace. Raises InvalidRequest."""
     identifier(conversation_id, "conversation_id")
     identifier(message_id, "message_id")
     identifier(channel, "channel")
@@ -87,7 +87,6 @@ def inbox_message(conversation_id: str, message_id: str, channel: str, tracepare
             conversation_id=conversation_id,
             message_id=message_id,
             channel=channel,
-            traceparent=traceparent,
         )
     except (UnicodeEncodeError, ValueError) as error:
         raise InvalidRequest(f"an id is not valid Unicode: {error}") from error

@@ -10,6 +10,7 @@ import click
 from turnstream.inference.server import serve, sources_from
 from turnstream.inference.sources import ModelConfigError
 from turnstream.runtime.logs import setup_logging
+from turnstream.runtime.security import BadCertificate
 from turnstream.runtime.server import PortTaken
 from turnstream.runtime.settings import SettingsError, load_settings
 
@@ -24,7 +25,7 @@ def main(models: tuple[str, ...], model_config: str | None, host: str | None, po
     started_at = time.monotonic()
     try:
         settings = load_settings()
-        setup_logging(settings.log.level, as_json=settings.log.json)
+        setup_logging(settings.log.level, as_json=settings.log.json, message_texts=settings.log.message_texts)
         chosen = {k: v for k, v in {"host": host, "port": port}.items() if v is not None}
         server_settings = replace(settings.model_server, **chosen)  # type: ignore[arg-type]
         sources = sources_from(
@@ -32,8 +33,8 @@ def main(models: tuple[str, ...], model_config: str | None, host: str | None, po
         )
         if not sources.folders and sources.config is None:
             raise click.UsageError("say which models: --models FOLDER or --model-config FILE")
-        asyncio.run(serve(sources, server_settings, _announce, started_at=started_at))
-    except (PortTaken, ModelConfigError, SettingsError) as error:
+        asyncio.run(serve(sources, server_settings, _announce, started_at=started_at, process=settings))
+    except (PortTaken, BadCertificate, ModelConfigError, SettingsError) as error:
         raise click.ClickException(str(error)) from error
 
 

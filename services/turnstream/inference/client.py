@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from turnstream.api.serving.v1 import serving_pb2 as pb
 from turnstream.inference.bags import led_by_padding
+from turnstream.inference.metrics import PREDICTION_FAILURES
 from turnstream.inference.protocol import from_tensors, to_tensors
 from turnstream.inference.signatures import DEFAULT_SIGNATURE, Signature, signatures_from_any
 from turnstream.runtime.channels import open_channel
@@ -37,6 +38,8 @@ PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
 GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 STATUS_INTERVAL_S = 0.1
+MISSING_VERSION_S = 2.0
+"""How long a version is asked for that the server says it does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,9 @@ class ModelClient:
         self._status = _call(channel, GET_MODEL_STATUS, pb.GetModelStatusRequest, pb.GetModelStatusResponse)
 
     @classmethod
-    def open(
-        cls, target: str, settings: ChannelSettings | None = None, credentials: grpc.ChannelCredentials | None = None
-    ) -> "ModelClient":
+    def open(cls, target: str, settings: ChannelSettings | None = None) -> "ModelClient":
         """A client of `host:port`; it connects at the first call."""
-        return cls(open_channel(target, settings, credentials=credentials), f"the model server at {target}")
+        return cls(open_channel(target, settings), f"the model server at {target}")
 
     async def predict(
         self,
@@ -82,17 +83,37 @@ class ModelClient:
     ) -> dict[str, NDArray[Any]]:
         """Run a signature; the first axis of every array is the batch. All outputs come back, or the named ones.
 
-        Neither `version` nor `label`: the newest version. Arrays may be read-only. Bags (`ids`, `weights`; see
-        `inference.bags`) are sent with padding in front, so that batching on the server changes nothing.
+        Neither `version` nor `label`: the newest version. A version that the server does not have is asked for again,
+        for a while: of several servers another may have it, and one that was started anew may still load it.
+        Arrays may be read-only. Bags (`ids`, `weights`; see `inference.bags`) are sent with padding in front, so that
+        batching on the server changes nothing.
         Raises InvalidRequest, UnknownModel, ModelServerUnavailable, DeadlinePassed, TryLater.
         """
         spec = model_spec(model, version=version, label=label, signature=signature)
         with timed(f"model {model}"):
             tensors = to_tensors(led_by_padding(inputs))
             request = pb.PredictRequest(model_spec=spec, inputs=tensors, output_filter=outputs)
-            response: pb.PredictResponse = await self._ask(self._predict, request, model, timeout_s)
+            try:
+                response: pb.PredictResponse = await self._ask_while_missing(request, model, version, timeout_s)
+            except TurnstreamError as error:
+                PREDICTION_FAILURES.labels(model, error.status.name).inc()
+                raise
             arrays: dict[str, NDArray[Any]] = self._read(lambda: from_tensors(response.outputs), model)
         return arrays
+
+    async def _ask_while_missing(
+        self, request: pb.PredictRequest, model: str, version: int | None, timeout_s: float
+    ) -> Any:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        give_up = loop.time() + min(MISSING_VERSION_S, timeout_s / 2)
+        while True:
+            try:
+                return await self._ask(self._predict, request, model, deadline - loop.time())
+            except UnknownModel:
+                if version is None or loop.time() >= give_up:
+                    raise
+            await asyncio.sleep(STATUS_INTERVAL_S)
 
     async def signatures(
         self, model: str, *, version: int | None = None, label: str | None = None, timeout_s: float

@@ -108,10 +108,22 @@ class ModelRepository:
             wanted = {(name, v): path for name, files in found.items() for v, path in files.versions.items()}
             stale = [key for key, path in wanted.items() if self._is_stale(key, path)]
             await asyncio.gather(*(self._bring_in(key, wanted[key]) for key in stale))
-            self._labels = {name: files.labels for name, files in found.items()}
+            self._labels = {name: self._labelled(name, files) for name, files in found.items()}
             for key in self._slots.keys() - wanted.keys():
                 await self._drop(key)
             self._is_loading = False
+
+    async def reconfigure(self, find: Callable[[], Mapping[str, ModelFiles]]) -> None:
+        """Hold what `find` says, from now on. Raises what it raises, and then goes on as before."""
+        await asyncio.to_thread(find)
+        self._find = find
+        await self.refresh()
+
+    def _labelled(self, name: str, files: ModelFiles) -> dict[str, int]:
+        """A label stays where it was as long as its new version cannot be asked, as in TF Serving."""
+        before, available = self._labels.get(name, {}), self._available(name)
+        moved = {label: v if v in available else before.get(label, v) for label, v in files.labels.items()}
+        return {label: v for label, v in moved.items() if v in available}
 
     def _is_stale(self, key: tuple[str, int], path: Path) -> bool:
         slot = self._slots.get(key)

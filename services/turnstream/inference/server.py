@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from turnstream.inference.batching import BatchLimits
@@ -16,8 +16,10 @@ from turnstream.inference.savedmodel import Threads, load_saved_model, prepare_l
 from turnstream.inference.service import model_services
 from turnstream.inference.sources import ModelFiles, models_in_config, models_in_folders
 from turnstream.runtime.pipe import PipeServer
+from turnstream.runtime.process import observed
+from turnstream.runtime.security import server_security
 from turnstream.runtime.server import GrpcServer, stop_on_signals
-from turnstream.runtime.settings import GrpcSettings, ModelServerSettings
+from turnstream.runtime.settings import ModelServerSettings, Settings
 
 _LOG = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -47,15 +49,26 @@ class ModelServer:
         sources: ModelSources,
         settings: ModelServerSettings,
         load: Callable[[Path], Model] | None = None,
+        process: Settings | None = None,
     ) -> None:
+        """`process` holds what is the same for every server: the health port, TLS between services."""
+        process = process or Settings()
         self._executor = ThreadPoolExecutor(max_workers=settings.parallel_batches, thread_name_prefix="model")
         self._settings = settings
         self._load = load
         wait_s = settings.batch_wait_ms / 1000
         limits = BatchLimits(max_rows=settings.max_batch_size, wait_s=wait_s, inline_s=INLINE_S)
         self.repository = ModelRepository(sources.find, self._load_model, self._executor, limits)
-        grpc_settings = GrpcSettings(settings.host, settings.port, MAX_MESSAGE_BYTES, DRAIN_S, MAX_MESSAGE_BYTES)
-        self.grpc = GrpcServer(model_services(self.repository), grpc_settings)
+        grpc_settings = replace(
+            process.grpc,
+            host=settings.host,
+            port=settings.port,
+            max_message_bytes=MAX_MESSAGE_BYTES,
+            max_response_bytes=MAX_MESSAGE_BYTES,
+            drain_timeout_s=DRAIN_S,
+        )
+        security = server_security(process.tls) if process.tls.model_server else None
+        self.grpc = GrpcServer(model_services(self.repository), grpc_settings, security=security)
         self._pipe = PipeServer(model_services(self.repository), Path(settings.pipe)) if settings.pipe else None
 
     def _load_model(self, folder: Path) -> Model:
@@ -65,13 +78,13 @@ class ModelServer:
 
     async def start(self) -> None:
         """Listen, then load. Raises PortTaken, ModelConfigError; a model that fails is in `repository.errors`."""
-        await self.grpc.start(serving=False)
+        await self.grpc.start(ready=False)
         if self._pipe is not None:
             await self._pipe.start()
         if self._load is None:
             await asyncio.to_thread(prepare_lean_tensorflow)
         await self.repository.refresh()
-        await self.grpc.set_serving(True)
+        await self.grpc.set_ready(True)
 
     async def watch(self) -> None:
         """Look for new versions, at SIGHUP and every `poll_s` seconds, until cancelled."""
@@ -102,10 +115,19 @@ class ModelServer:
 
 
 async def serve(
-    sources: ModelSources, settings: ModelServerSettings, announce: Callable[[str], None], *, started_at: float
+    sources: ModelSources,
+    settings: ModelServerSettings,
+    announce: Callable[[str], None],
+    *,
+    started_at: float,
+    process: Settings | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. `announce` gets one line when ready, and one for each model that failed."""
-    server = ModelServer(sources, settings)
+    async with observed(process or Settings(), "turnstream-model-server"):
+        await _serve(ModelServer(sources, settings, process=process), announce, started_at)
+
+
+async def _serve(server: ModelServer, announce: Callable[[str], None], started_at: float) -> None:
     try:
         # Until models are loaded a signal ends the process at once: importing TensorFlow keeps the event loop busy.
         await server.start()

@@ -1,5 +1,6 @@
-"""TF Serving's two gRPC services over a `ModelRepository`: Predict, GetModelMetadata, GetModelStatus."""
+"""TF Serving's two gRPC services over a `ModelRepository`: Predict, GetModelMetadata, GetModelStatus, ..."""
 
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -8,6 +9,7 @@ from turnstream.api.serving.v1 import serving_pb2 as pb
 from turnstream.inference.protocol import from_tensors, to_tensors
 from turnstream.inference.repository import ModelRepository, ServedModel
 from turnstream.inference.signatures import DEFAULT_SIGNATURE, check_inputs, check_outputs, signatures_to_any
+from turnstream.inference.sources import ModelConfigError, models_of
 from turnstream.runtime.errors import InvalidRequest
 from turnstream.runtime.services import Service
 
@@ -53,6 +55,15 @@ class ModelService:
             version = spec.version.value if spec.HasField("version") else None
         return pb.GetModelStatusResponse(model_version_status=self._repository.status(spec.name, version))
 
+    async def HandleReloadConfigRequest(self, request: pb.ReloadConfigRequest, context: Any) -> pb.ReloadConfigResponse:
+        """Answers once new versions are loaded; one that fails is in `GetModelStatus`. Raises InvalidRequest."""
+        config = request.config
+        try:
+            await self._repository.reconfigure(lambda: models_of(config, Path("/"), "the request"))
+        except ModelConfigError as error:
+            raise InvalidRequest(str(error)) from error
+        return pb.ReloadConfigResponse(status=pb.Status())
+
 
 def _spec(served: ServedModel, signature: str = "") -> pb.ModelSpec:
     spec = pb.ModelSpec(name=served.name, signature_name=signature)
@@ -80,7 +91,12 @@ def add_prediction_service(servicer: PredictionService, server: Any) -> None:
 
 
 def add_model_service(servicer: ModelService, server: Any) -> None:
-    methods = {"GetModelStatus": _unary(servicer.GetModelStatus, pb.GetModelStatusRequest, pb.GetModelStatusResponse)}
+    methods = {
+        "GetModelStatus": _unary(servicer.GetModelStatus, pb.GetModelStatusRequest, pb.GetModelStatusResponse),
+        "HandleReloadConfigRequest": _unary(
+            servicer.HandleReloadConfigRequest, pb.ReloadConfigRequest, pb.ReloadConfigResponse
+        ),
+    }
     _register(server, "tensorflow.serving.ModelService", methods)
 
 

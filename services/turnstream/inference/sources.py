@@ -50,11 +50,16 @@ def models_in_config(file: Path) -> dict[str, ModelFiles]:
         config = text_format.Parse(file.read_text(encoding="utf-8"), pb.ModelServerConfig())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise ModelConfigError(f"{file}: {error}") from error
+    return models_of(config, file.parent, str(file))
+
+
+def models_of(config: pb.ModelServerConfig, base: Path, where: str) -> dict[str, ModelFiles]:
+    """As `models_in_config`, of a configuration that comes from `where`; relative paths start at `base`."""
     models = {}
     for entry in config.model_config_list.config:
         if not entry.name or not entry.base_path or entry.name in models:
-            raise ModelConfigError(f"{file}: every model needs a name of its own and a base_path ({entry.name!r})")
-        versions = _chosen(entry, dict(_versions(file.parent / entry.base_path)))
+            raise ModelConfigError(f"{where}: every model needs a name of its own and a base_path ({entry.name!r})")
+        versions = _chosen(entry, dict(_versions(base / entry.base_path)))
         models[entry.name] = ModelFiles(versions, dict(entry.version_labels))
     return models
 

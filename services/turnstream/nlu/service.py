@@ -30,7 +30,7 @@ class NluService(nlu_pb2_grpc.NluServicer):
 
     async def Parse(self, request: nlu_pb2.ParseRequest, context: Context) -> nlu_pb2.ParseResponse:
         self._check(request.text, "text")
-        version = request.bundle_version or self._bundles.newest
+        version = request.bundle_version or self._bundles.stable
         loaded = self._bundles.get(version)
         parsed = await loaded.parse(
             request.text,
@@ -49,7 +49,7 @@ class NluService(nlu_pb2_grpc.NluServicer):
             raise InvalidRequest(f"'texts' has {len(request.texts)} texts; {MAX_TEXTS} at most are taken in one call")
         for number, text in enumerate(request.texts):
             self._check(text, f"texts[{number}]")
-        version = request.bundle_version or self._bundles.newest
+        version = request.bundle_version or self._bundles.stable
         loaded = self._bundles.get(version)
         texts = [_text_to_proto(loaded.featurize(text)) for text in request.texts]
         return nlu_pb2.FeaturizeResponse(texts=texts, bundle_version=version)

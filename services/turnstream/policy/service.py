@@ -25,7 +25,7 @@ class PolicyService(policy_pb2_grpc.DialoguePolicyServicer):
     async def PredictNextAction(
         self, request: policy_pb2.PredictNextActionRequest, context: Context
     ) -> policy_pb2.PredictNextActionResponse:
-        version = request.bundle_version or self._bundles.newest
+        version = request.bundle_version or self._bundles.stable
         loaded = self._bundles.get(version)
         outcome = await loaded.predict(_input(request), self._outside, explain=request.explain)
         response = _response(outcome, loaded.is_text(outcome.decision.action))

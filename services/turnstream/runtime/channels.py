@@ -7,7 +7,10 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from turnstream.runtime.outgoing import ObservedChannel
 from turnstream.runtime.pipe import SCHEME, PipeChannel
+from turnstream.runtime.renewed import RenewedChannel
+from turnstream.runtime.security import ChannelSecurity
 from turnstream.runtime.settings import ChannelSettings
 
 IDEMPOTENT: tuple[tuple[str, str], ...] = (
@@ -27,13 +30,16 @@ def open_channel(
     target: str,
     settings: ChannelSettings | None = None,
     *,
-    credentials: grpc.ChannelCredentials | None = None,
+    security: ChannelSecurity | None = None,
     idempotent: Sequence[tuple[str, str]] = IDEMPOTENT,
 ) -> grpc.aio.Channel:
-    """A channel to `host:port` (a name with several addresses is balanced round robin), or to `pipe:` and the path of
-    a `runtime.pipe.PipeServer` on this machine. Connects at the first call."""
+    """A channel that connects at the first call. Raises BadCertificate.
+
+    `target` is `host:port` or `dns:///host:port`, or `ipv4:1.2.3.4:50,5.6.7.8:50`; of several addresses each takes its
+    turn. `pipe:` and a path is a `runtime.pipe.PipeServer` on this machine.
+    """
     if target.startswith(SCHEME):
-        return PipeChannel(target.removeprefix(SCHEME))
+        return ObservedChannel(PipeChannel(target.removeprefix(SCHEME)))
     chosen = settings or ChannelSettings()
     options: list[tuple[str, Any]] = [
         ("grpc.service_config", json.dumps(service_config(chosen, idempotent))),
@@ -43,10 +49,14 @@ def open_channel(
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", int(chosen.max_reconnect_s * 1000)),
         ("grpc.keepalive_time_ms", int(chosen.keepalive_s * 1000)),
+        # After the end of a connection a name is looked up again at once: there may be new replicas.
+        ("grpc.dns_min_time_between_resolutions_ms", 1000),
     ]
-    if credentials is None:
-        return grpc.aio.insecure_channel(target, options)
-    return grpc.aio.secure_channel(target, credentials, options)
+    if security is None:
+        return ObservedChannel(grpc.aio.insecure_channel(target, options))
+    if security.server_name:
+        options.append(("grpc.ssl_target_name_override", security.server_name))
+    return ObservedChannel(RenewedChannel(security, lambda found: grpc.aio.secure_channel(target, found, options)))
 
 
 def service_config(settings: ChannelSettings, idempotent: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -4,13 +4,16 @@ TurnstreamError                 (base; INTERNAL)
 ├── InvalidRequest              INVALID_ARGUMENT     a field is missing, malformed or too large
 ├── NotFound                    NOT_FOUND
 │   ├── UnknownBundle
+│   │   └── NoBundle            FAILED_PRECONDITION  no assistant is loaded at all
 │   ├── UnknownModel
 │   └── UnknownConversation
 ├── Conflict                    ALREADY_EXISTS       the same id stands for something else already
 ├── Precondition                FAILED_PRECONDITION  right request, wrong replica or state
 ├── TryLater                    RESOURCE_EXHAUSTED   a limit is reached; retry with the same message id
+│   └── TooManyRequests                              of this client; `retry_after_s` says when to come again
 ├── Unavailable                 UNAVAILABLE          nobody answers; retry where that is safe
-│   └── ModelServerUnavailable
+│   ├── ModelServerUnavailable
+│   └── BundleNotLoaded                              it is there, and is being loaded
 ├── DeadlinePassed              DEADLINE_EXCEEDED    whether it happened is not known
 ├── Aborted                     ABORTED              lost a race, such as a partition; start again
 ├── Unauthenticated             UNAUTHENTICATED      no valid token
@@ -57,7 +60,13 @@ class NotFound(TurnstreamError):
 
 
 class UnknownBundle(NotFound):
-    """No bundle of that version is loaded here."""
+    """There is no bundle of that version."""
+
+
+class NoBundle(UnknownBundle):
+    """No assistant is loaded."""
+
+    status = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class UnknownModel(NotFound):
@@ -81,6 +90,14 @@ class TryLater(TurnstreamError):
     retriable = True
 
 
+class TooManyRequests(TryLater):
+    """`retry_after_s` is in the metadata too, as gRPC's retries read it (`grpc-retry-pushback-ms`)."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class Unavailable(TurnstreamError):
     status = grpc.StatusCode.UNAVAILABLE
     retriable = True
@@ -88,6 +105,10 @@ class Unavailable(TurnstreamError):
 
 class ModelServerUnavailable(Unavailable):
     pass
+
+
+class BundleNotLoaded(Unavailable):
+    """The bundle of that version is there, and not loaded yet: ask again."""
 
 
 class DeadlinePassed(TurnstreamError):

@@ -1,9 +1,10 @@
-"""What stands before every servicer: the one place where exceptions become a gRPC status."""
+"""What stands before every servicer: exceptions become a gRPC status here, and calls are observed."""
 
 import asyncio
 import contextlib
 import inspect
 import logging
+import math
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn
@@ -12,10 +13,12 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
-from turnstream.runtime.errors import ERROR_ID_KEY, ERROR_KEY, InvalidRequest, TurnstreamError
-from turnstream.runtime.metrics import timed
+from turnstream.runtime.errors import ERROR_ID_KEY, ERROR_KEY, InvalidRequest, TooManyRequests, TurnstreamError
+from turnstream.runtime.incoming import UNOBSERVED, Answering
 
 _LOG = logging.getLogger(__name__)
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
+"""Milliseconds until a retry (https://github.com/grpc/proposal/blob/master/A6-client-retries.md)."""
 
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Any, Any] | None"]]
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -26,16 +29,17 @@ Deserializer = Callable[[bytes], Any]
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Maps `TurnstreamError` to its status; anything unexpected to INTERNAL with an id, logged here with its trace.
 
-    What was aborted by the servicer itself, and cancellation, pass through as they are.
+    What was aborted by the servicer itself, and cancellation, pass through as they are. Each call is counted and timed,
+    and what it calls in turn knows its deadline and its trace (`runtime.incoming`).
     """
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
         handler = await continuation(handler_call_details)
-        if handler is None or handler.request_streaming:
-            return handler
         method = handler_call_details.method
+        if handler is None or handler.request_streaming or method.startswith(UNOBSERVED):
+            return handler
         # Deserialized here and not by gRPC, so that bytes which are no such message are the client's error.
         read: Deserializer = handler.request_deserializer or bytes
         if handler.response_streaming:
@@ -56,14 +60,14 @@ def _guard_unary(behaviour: Behaviour | None, read: Deserializer, method: str) -
     assert behaviour is not None
 
     async def guarded(request: bytes, context: Context) -> Any:
-        try:
-            with timed(method):
+        with Answering(method, context):
+            try:
                 answer = behaviour(_parsed(read, request), context)
                 return await answer if inspect.isawaitable(answer) else answer
-        except (asyncio.CancelledError, grpc.aio.AbortError):
-            raise
-        except Exception as error:
-            await abort_with(error, context, method)
+            except (asyncio.CancelledError, grpc.aio.AbortError):
+                raise
+            except Exception as error:
+                await abort_with(error, context, method)
 
     return guarded
 
@@ -75,14 +79,15 @@ def _guard_stream(behaviour: Behaviour | None, read: Deserializer, method: str) 
         return _guard_unary(behaviour, read, method)
 
     async def guarded(request: bytes, context: Context) -> AsyncIterator[Any]:
-        try:
-            async with contextlib.aclosing(behaviour(_parsed(read, request), context)) as answers:
-                async for answer in answers:
-                    yield answer
-        except (asyncio.CancelledError, GeneratorExit, grpc.aio.AbortError):
-            raise
-        except Exception as error:
-            await abort_with(error, context, method)
+        with Answering(method, context):
+            try:
+                async with contextlib.aclosing(behaviour(_parsed(read, request), context)) as answers:
+                    async for answer in answers:
+                        yield answer
+            except (asyncio.CancelledError, GeneratorExit, grpc.aio.AbortError):
+                raise
+            except Exception as error:
+                await abort_with(error, context, method)
 
     return guarded
 
@@ -90,8 +95,10 @@ def _guard_stream(behaviour: Behaviour | None, read: Deserializer, method: str) 
 async def abort_with(error: Exception, context: Context, method: str) -> NoReturn:
     """End the call with the status of `error`; always raises."""
     if isinstance(error, TurnstreamError):
-        metadata = ((ERROR_KEY, type(error).__name__), (ERROR_ID_KEY, getattr(error, "error_id", "")))
-        await context.abort(error.status, error.message, metadata)
+        metadata = [(ERROR_KEY, type(error).__name__), (ERROR_ID_KEY, getattr(error, "error_id", ""))]
+        if isinstance(error, TooManyRequests):
+            metadata.append((PUSHBACK_KEY, str(math.ceil(error.retry_after_s * 1000))))
+        await context.abort(error.status, error.message, tuple(metadata))
     if isinstance(error, NotImplementedError):
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method} is not implemented here")
     error_id = uuid.uuid4().hex[:12]

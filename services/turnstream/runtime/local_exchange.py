@@ -95,8 +95,12 @@ class Exchange:
         self._callbacks: list[Callable[[], None]] = []
         self.context = LocalContext(self)
         self.task: asyncio.Task[None] | None = None
+        if timeout is not None and timeout <= 0:
+            self._expire()
 
     def start(self, resolve: Resolve, *, streams: bool, tasks: set[asyncio.Task[None]]) -> None:
+        if self.settled.done():
+            return
         coroutine = _serve(self, resolve, streams)
         self.task = asyncio.Task(coroutine, loop=self.loop, context=contextvars.Context())
         tasks.add(self.task)

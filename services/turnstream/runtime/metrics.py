@@ -1,9 +1,7 @@
-"""Where a turn's time goes: durations by name, kept for a process and, where collected, for one turn.
+"""What a process counts and times, for Prometheus; `docs/metrics.md` lists every metric of every package.
 
-with collect_timings() as turn:
-    with timed("nlu.parse"):
-        await stub.Parse(request)
-turn.seconds  # {"nlu.parse": 0.0021}
+with timed("nlu.parse"):
+    await stub.Parse(request)
 """
 
 import asyncio
@@ -11,124 +9,115 @@ import json
 import os
 import signal
 import time
-from collections import deque
+from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
-KEPT = 2048
-"""Latest durations kept for each name, for the percentiles."""
+from prometheus_client import Gauge, Histogram
 
 TIMINGS_FOLDER = "TURNSTREAM_TIMINGS_FOLDER"
 """Environment variable: a folder where each process writes `<process id>.json` at SIGUSR1 (see `TimingsFile`)."""
 
+SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of a histogram of durations: from a call within the process to a slow custom action."""
 
-@dataclass(slots=True)
-class TurnTimings:
-    """Seconds by name within one turn, summed over repeated steps."""
+STEP_SECONDS = Histogram(
+    "turnstream_step_seconds", "Time of a step of a turn, waiting included", ["step"], buckets=SECONDS
+)
+SERVER_SECONDS = Histogram(
+    "turnstream_grpc_server_seconds", "Calls answered, by method and status", ["method", "code"], buckets=SECONDS
+)
+SERVER_IN_FLIGHT = Gauge("turnstream_grpc_server_in_flight", "Calls being answered", ["method"])
+CLIENT_SECONDS = Histogram(
+    "turnstream_grpc_client_seconds", "Calls made, by method and status", ["method", "code"], buckets=SECONDS
+)
+CLIENT_IN_FLIGHT = Gauge("turnstream_grpc_client_in_flight", "Calls made and not answered yet", ["method"])
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, name: str, seconds: float) -> None:
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-        self.counts[name] = self.counts.get(name, 0) + 1
-
-
-@dataclass(frozen=True, slots=True)
-class TimingSummary:
-    count: int
-    total_s: float
-    p50_s: float
-    p95_s: float
+# A look-up by labels takes a lock and builds a tuple of texts; the children never change.
+_step = lru_cache(maxsize=1000)(STEP_SECONDS.labels)
 
 
-class Timings:
-    """Durations of a process by name; memory is bounded."""
+class Calls:
+    """The calls of one side, by method."""
 
-    def __init__(self) -> None:
-        self._recent: dict[str, deque[float]] = {}
-        self._counts: dict[str, int] = {}
-        self._totals: dict[str, float] = {}
+    def __init__(self, seconds: Histogram, in_flight: Gauge) -> None:
+        self._in_flight = in_flight
+        self._under_way: Tally[str] = Tally()
+        self._seconds = lru_cache(maxsize=1000)(seconds.labels)
 
-    def record(self, name: str, seconds: float) -> None:
-        self._recent.setdefault(name, deque(maxlen=KEPT)).append(seconds)
-        self._counts[name] = self._counts.get(name, 0) + 1
-        self._totals[name] = self._totals.get(name, 0.0) + seconds
+    def begin(self, method: str) -> float:
+        """The time at the beginning, for `end`."""
+        if method not in self._under_way:
+            self._in_flight.labels(method).set_function(lambda: self._under_way[method])
+        self._under_way[method] += 1
+        return time.perf_counter()
 
-    def summary(self) -> Mapping[str, TimingSummary]:
-        """Counts and totals of all; percentiles of the latest `KEPT`."""
-        return {name: self._summarize(name, sorted(recent)) for name, recent in sorted(self._recent.items())}
-
-    def _summarize(self, name: str, ordered: list[float]) -> TimingSummary:
-        p50, p95 = (ordered[min(len(ordered) - 1, int(len(ordered) * q))] for q in (0.5, 0.95))
-        return TimingSummary(self._counts[name], self._totals[name], p50, p95)
-
-    def reset(self) -> None:
-        self._recent.clear()
-        self._counts.clear()
-        self._totals.clear()
+    def end(self, method: str, code: str, started: float) -> None:
+        self._under_way[method] -= 1
+        self._seconds(method, code).observe(time.perf_counter() - started)
 
 
-PROCESS_TIMINGS = Timings()
-_TURN: ContextVar[TurnTimings | None] = ContextVar("turn_timings", default=None)
+SERVER_CALLS = Calls(SERVER_SECONDS, SERVER_IN_FLIGHT)
+CLIENT_CALLS = Calls(CLIENT_SECONDS, CLIENT_IN_FLIGHT)
 
 
 @contextmanager
-def collect_timings() -> Iterator[TurnTimings]:
-    """Collect what `timed` measures inside, also in tasks started inside."""
-    timings = TurnTimings()
-    token = _TURN.set(timings)
-    try:
-        yield timings
-    finally:
-        _TURN.reset(token)
-
-
-@contextmanager
-def timed(name: str) -> Iterator[None]:
-    """Measure a step by the clock on the wall, waiting included."""
+def timed(step: str) -> Iterator[None]:
+    """Measure a step by the clock on the wall, waiting included. There are few steps, and none is named after data."""
     start = time.perf_counter()
     try:
         yield
     finally:
-        seconds = time.perf_counter() - start
-        PROCESS_TIMINGS.record(name, seconds)
-        if (turn := _TURN.get()) is not None:
-            turn.add(name, seconds)
+        _step(step).observe(time.perf_counter() - start)
+
+
+def step_totals() -> dict[str, tuple[int, float]]:
+    """Count and seconds of each step so far."""
+    found: dict[str, dict[str, float]] = {}
+    for metric in STEP_SECONDS.collect():
+        for sample in metric.samples:
+            found.setdefault(sample.labels["step"], {})[sample.name.rpartition("_")[2]] = sample.value
+    return {step: (int(values["count"]), values["sum"]) for step, values in found.items()}
 
 
 class TimingsFile:
     """What the process has timed and used since the last time that it was written, as JSON.
 
-    `number` counts the writings, `cpu_s` is processor time, `timings` a `TimingSummary` by name.
+    `number` counts the writings, `cpu_s` is processor time, `timings` has `count` and `total_s` by step.
     """
 
     def __init__(
-        self, path: Path, timings: Timings = PROCESS_TIMINGS, cpu: Callable[[], float] = time.process_time
+        self,
+        path: Path,
+        totals: Callable[[], Mapping[str, tuple[int, float]]] = step_totals,
+        cpu: Callable[[], float] = time.process_time,
     ) -> None:
         self._path = path
-        self._timings = timings
+        self._totals = totals
         self._cpu = cpu
         self._cpu_before = 0.0
+        self._before: Mapping[str, tuple[int, float]] = {}
         self._number = 0
 
     def write(self) -> None:
         """Write, and begin anew. A reader sees the file as it was or as it is."""
-        cpu_s = self._cpu()
-        content = {
-            "number": self._number,
-            "cpu_s": cpu_s - self._cpu_before,
-            "timings": {name: asdict(summary) for name, summary in self._timings.summary().items()},
-        }
+        cpu_s, totals = self._cpu(), self._totals()
+        content = {"number": self._number, "cpu_s": cpu_s - self._cpu_before, "timings": self._since(totals)}
         self._number += 1
-        self._cpu_before = cpu_s
-        self._timings.reset()
+        self._cpu_before, self._before = cpu_s, totals
         partial = self._path.with_suffix(".partial")
         partial.write_text(json.dumps(content), encoding="utf-8")
         partial.replace(self._path)
+
+    def _since(self, totals: Mapping[str, tuple[int, float]]) -> dict[str, dict[str, float]]:
+        steps = {}
+        for step, (count, total_s) in totals.items():
+            count_before, total_before_s = self._before.get(step, (0, 0.0))
+            if count > count_before:
+                steps[step] = {"count": count - count_before, "total_s": total_s - total_before_s}
+        return steps
 
 
 def write_timings_on_signal() -> None:

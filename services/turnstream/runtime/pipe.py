@@ -4,9 +4,10 @@
     stub = NluStub(open_channel("pipe:/run/models.sock"))
 
 A small call costs a quarter of what it costs over gRPC. Deadlines, cancellation, status, size limits and server
-interceptors are as in `runtime.local`, whose parts do the work; metadata of requests and streams are not carried.
-A frame is its size, then of a request: number, seconds left, length of the method's name, name, message; a request
-without a name cancels. Of an answer: number, status code, message, or for an error its details and metadata as JSON.
+interceptors are as in `runtime.local`, whose parts do the work; streams are not carried, and of a request's metadata
+only the trace is. A frame is its size, then of a request: number, seconds left, length of the method's name, length of
+the traceparent, name, traceparent, message; a request without a name cancels. Of an answer: number, status code,
+message, or for an error its details and metadata as JSON.
 """
 
 import asyncio
@@ -25,11 +26,12 @@ from turnstream.runtime.interceptors import ErrorInterceptor
 from turnstream.runtime.local import LocalChannel, LocalServer
 from turnstream.runtime.local_exchange import CallDetails, Exchange, SizeLimits, Status
 from turnstream.runtime.services import Service, register
+from turnstream.runtime.tracing import TRACEPARENT, valid
 
 SCHEME = "pipe:"
 LIMITS = SizeLimits(request_bytes=64 * 1024 * 1024, response_bytes=64 * 1024 * 1024)
 _SIZE = struct.Struct("!I")
-_REQUEST = struct.Struct("!IdH")
+_REQUEST = struct.Struct("!IdHB")
 _ANSWER = struct.Struct("!IB")
 _OK = 0
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -84,14 +86,17 @@ class _ServerEnd(_End):
         self._server = server
 
     def frame_received(self, frame: bytes) -> None:
-        number, seconds, length = _REQUEST.unpack_from(frame)
-        if not length:
+        number, seconds, name_length, trace_length = _REQUEST.unpack_from(frame)
+        if not name_length:
             if exchange := self.calls.get(number):
                 exchange.give_up("cancelled by the client")
             return
-        start = _REQUEST.size + length
+        name_end = _REQUEST.size + name_length
+        start = name_end + trace_length
         timeout = None if math.isinf(seconds) else seconds
-        exchange = self._server.open(frame[_REQUEST.size : start].decode(), frame[start:], timeout, None, streams=False)
+        metadata = ((TRACEPARENT, frame[name_end:start].decode()),) if trace_length else None
+        method = frame[_REQUEST.size : name_end].decode()
+        exchange = self._server.open(method, frame[start:], timeout, metadata, streams=False)
         self.calls[number] = exchange
         exchange.when_done(lambda: self._answer(number))
 
@@ -152,13 +157,14 @@ class _ClientEnd(_End):
         exchange.when_done(lambda: self._cancel(number))
         remaining = exchange.time_remaining()
         method = exchange.details.method.encode()
-        header = _REQUEST.pack(number, math.inf if remaining is None else remaining, len(method))
-        self.send(header, method, exchange.request)
+        trace = _traceparent(exchange.details.invocation_metadata)
+        header = _REQUEST.pack(number, math.inf if remaining is None else remaining, len(method), len(trace))
+        self.send(header, method, trace, exchange.request)
 
     def _cancel(self, number: int) -> None:
         """Where the call ended here and not by an answer."""
         if self.calls.pop(number, None) is not None:
-            self.send(_REQUEST.pack(number, 0.0, 0))
+            self.send(_REQUEST.pack(number, 0.0, 0, 0))
 
     def frame_received(self, frame: bytes) -> None:
         number, code = _ANSWER.unpack_from(frame)
@@ -177,6 +183,12 @@ class _ClientEnd(_End):
         calls, self.calls = self.calls, {}
         for exchange in calls.values():
             exchange.settle(Status(grpc.StatusCode.UNAVAILABLE, "the connection was lost"))
+
+
+def _traceparent(metadata: Iterable[tuple[str, str | bytes]]) -> bytes:
+    return next(
+        (valid(value).encode() for key, value in metadata if key == TRACEPARENT and isinstance(value, str)), b""
+    )
 
 
 class _PipeClient:
@@ -198,7 +210,10 @@ class _PipeClient:
     ) -> Exchange:
         if streams:
             raise NotImplementedError(f"{method}: a stream of answers needs gRPC")
-        exchange = Exchange(CallDetails(method, ()), request, timeout, LIMITS, asyncio.get_running_loop())
+        details = CallDetails(method, tuple(metadata) if metadata else ())
+        exchange = Exchange(details, request, timeout, LIMITS, asyncio.get_running_loop())
+        if exchange.settled.done():
+            return exchange
         if self._end is not None and self._end.is_open:
             self._end.call(exchange)
         else:

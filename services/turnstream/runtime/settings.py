@@ -42,6 +42,32 @@ def setting(default: Any, meaning: str, unit: str = "") -> Any:
 class LogSettings:
     level: str = setting("info", "debug, info, warning, error or critical")
     json: bool = setting(False, "JSON lines instead of plain ones")
+    message_texts: bool = setting(False, "Log what users and bots say; their words are personal data")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    host: str = setting("127.0.0.1", "Address of the metrics; 0.0.0.0 for all")
+    port: int = setting(-1, "Port of Prometheus' /metrics; 0 takes a free one, -1 opens none")
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    otlp_endpoint: str = setting("", "Where traces go by OTLP over gRPC, such as http://collector:4317; empty: none")
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Between services. Files in PEM."""
+
+    server_certificate: str = setting("", "Certificate of this process's gRPC server; empty: plaintext")
+    server_key: str = setting("", "Key of that certificate")
+    client_ca: str = setting("", "Authorities whose clients this server takes; empty: clients need no certificate")
+    ca: str = setting("", "Authorities that channels to other services trust; empty: plaintext")
+    client_certificate: str = setting("", "Certificate that channels present; empty: none")
+    client_key: str = setting("", "Key of that certificate")
+    server_name: str = setting("", "Name expected in the servers' certificates; empty: that of the address")
+    model_server: bool = setting(False, "Whether the channel to the model server uses TLS too")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +75,15 @@ class GrpcSettings:
     host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 for all")
     port: int = setting(0, "Port of a service's gRPC server; 0 takes a free one")
     max_message_bytes: int = setting(4 * 1024 * 1024, "Largest request received", "bytes")
-    drain_timeout_s: float = setting(20.0, "Time that calls under way have to finish after SIGTERM", "s")
+    drain_timeout_s: float = setting(20.0, "Within which a process ends after SIGTERM: calls under way finish", "s")
     max_response_bytes: int = setting(64 * 1024 * 1024, "Largest response sent, such as a long tracker", "bytes")
+    drain_delay_s: float = setting(0.0, "Of that, how long calls are still taken, so that clients hear of the end", "s")
+    health_port: int = setting(-1, "Port with health checks alone, in plaintext; 0 takes a free one, -1 opens none")
+    max_connection_age_s: float = setting(
+        300.0, "Age at which a connection is ended in peace, so that clients find new replicas; 0: never", "s"
+    )
+    max_calls: int = setting(10_000, "Calls of all connections at once; more are refused")
+    keepalive_s: float = setting(60.0, "Silence of a connection after which the client is probed", "s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +130,17 @@ class GatewaySettings:
     jwt_method: str = setting("HS256", "Algorithm of the JWTs")
     max_message_bytes: int = setting(256 * 1024, "Longest text or metadata of a message", "bytes")
     max_body_bytes: int = setting(8 * 1024 * 1024, "Longest body of a REST request", "bytes")
+    tls_certificate: str = setting("", "File with the certificate of the doors, in PEM; empty: plaintext")
+    tls_key: str = setting("", "File with the key of that certificate")
+    rate_per_second: float = setting(0.0, "Requests that one client may send a second, on average; 0: any number")
+    rate_burst: int = setting(20, "Requests that it may send at once")
+    max_calls_per_client: int = setting(0, "Requests of one client at once; 0: any number")
+    proxies: int = setting(0, "Proxies in front that add to X-Forwarded-For; 0: the header is not believed")
+    max_streams_per_connection: int = setting(100, "Calls of one gRPC connection at once; more wait at the client")
+    max_connections: int = setting(4096, "Connections of the REST door; more are told to try later")
+    client_timeout_s: float = setting(
+        30.0, "Within which a client must have sent its request; and how long it may take nothing of the answer", "s"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +162,8 @@ class KafkaSettings:
     max_message_bytes: int = setting(4 * 1024 * 1024, "Largest message, and largest turn", "bytes")
     max_unanswered: int = setting(10_000, "Messages of one gateway that may wait; above, clients are told to try later")
     max_unanswered_per_conversation: int = setting(100, "The same for one conversation")
+    max_backlog_per_partition: int = setting(20_000, "Messages of all gateways that may wait in a partition")
+    idle_after_h: float = setting(720.0, "Silence after which a conversation leaves its worker's memory", "h")
     accept_timeout_s: float = setting(5.0, "How long a message may take to be accepted", "s")
     session_timeout_s: float = setting(6.0, "Silence after which a worker counts as dead; brokers allow 6 or more", "s")
     transaction_timeout_s: float = setting(10.0, "After which the broker ends a dead worker's transaction", "s")
@@ -133,11 +179,26 @@ class KafkaSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BundlesSettings:
+    folder: str = setting("", "Folder of bundles to follow while serving; empty: the one bundle of --model")
+    plan: str = setting("", "File that says which versions serve; empty: rollout.yaml in the folder")
+    poll_s: float = setting(2.0, "How often folder and plan are looked at", "s")
+    grace_s: float = setting(300.0, "How long a version that the plan no longer names is kept after its last use", "s")
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationSettings:
     max_actions: int = setting(10, "Actions in one turn (Rasa's MAX_NUMBER_OF_PREDICTIONS)")
     max_turns_in_flight: int = setting(256, "Turns handled at once; what comes above waits in the inbox")
     max_live_conversations: int = setting(5000, "Conversations kept in memory; others are read back from the log")
+    turn_timeout_s: float = setting(120.0, "Time of one turn; what it asks after that fails", "s")
     max_events_for_actions: int = setting(1000, "Latest events of the session that an action server is sent")
+    max_event_bytes_for_actions: int = setting(2 * 1024 * 1024, "The same in bytes; what is older is left out", "bytes")
+    snapshot_every_turns: int = setting(50, "Turns after which a conversation's state is written beside its turns")
+    max_attempts: int = setting(3, "Attempts at a message on which this service itself fails; then an error answers it")
+    bundle_wait_s: float = setting(30.0, "How long a message waits for the bundle that it names, before another", "s")
+    drain_s: float = setting(5.0, "Time that turns under way have to finish before others go on with them", "s")
+    advertise: str = setting("", "host:port at which other replicas reach this one; empty: the gRPC server's own")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +217,9 @@ class ModelServerSettings:
 @dataclass(frozen=True, slots=True)
 class Settings:
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    tls: TlsSettings = TlsSettings()
     grpc: GrpcSettings = GrpcSettings()
     channel: ChannelSettings = ChannelSettings()
     address: AddressSettings = AddressSettings()
@@ -163,6 +227,7 @@ class Settings:
     gateway: GatewaySettings = GatewaySettings()
     turn_log: TurnLogSettings = TurnLogSettings()
     kafka: KafkaSettings = KafkaSettings()
+    bundles: BundlesSettings = BundlesSettings()
     conversation: ConversationSettings = ConversationSettings()
     model_server: ModelServerSettings = ModelServerSettings()
 

@@ -28,7 +28,7 @@ class SelectionService(selection_pb2_grpc.ResponseSelectionServicer):
     ) -> selection_pb2.SelectResponseResponse:
         if not request.HasField("features") and not request.intent:
             raise InvalidRequest("'features' are missing; only a message that names its intent has none")
-        version = request.bundle_version or self._bundles.newest
+        version = request.bundle_version or self._bundles.stable
         loaded = self._bundles.get(version)
         try:
             features = features_from_proto(request.features, loaded.spec) if request.HasField("features") else None

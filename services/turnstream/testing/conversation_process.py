@@ -2,27 +2,33 @@
 
     python -m turnstream.testing.conversation_process LOG CALLS_FILE
 
-LOG is the file of an SQLite log, or the settings of a Kafka log as a JSON object.
+LOG is the file of an SQLite log, or the settings of a Kafka log as a JSON object (of an SQLite log, with its `path`).
 It prints `ready` when it begins, and appends the idempotency key of each custom action to CALLS_FILE, as an action
-server that has effects would. The action on the text `wait` ends once there is a file beside CALLS_FILE with the suffix
-`.go`. SIGTERM makes it hand over and stop.
+server that has effects would. What the action does, the text of the message says (see `CountingActions`). SIGTERM
+makes the process hand over and stop.
 """
 
 import asyncio
 import json
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from turnstream.api.v1.action_pb2 import RunActionRequest, RunActionResponse
-from turnstream.assistant.domain import Domain, Intent
+from turnstream.api.v1.tracker_pb2 import Tracker
+from turnstream.assistant.domain import Domain, Intent, Slot
 from turnstream.conversation.loaded import LoadedAssistant
 from turnstream.conversation.services import Services
 from turnstream.conversation.turn import TurnHandler
 from turnstream.conversation.worker import ConversationWorker
 from turnstream.dialogue.events import BotUttered, SlotSet
 from turnstream.dialogue.proto import event_to_proto
+from turnstream.dialogue.values import value_from_proto
 from turnstream.runtime.bundles import Bundles
+from turnstream.runtime.settings import TimeoutSettings, load_settings
 from turnstream.testing.scripted_services import ScriptedActions, ScriptedNlu, ScriptedPolicy, ScriptedServices
 from turnstream.turnlog.interface import TurnLog
 from turnstream.turnlog.kafka.log import KafkaTurnLog
@@ -30,17 +36,30 @@ from turnstream.turnlog.kafka.settings import KafkaSettings
 from turnstream.turnlog.sqlite import SqliteSettings, SqliteTurnLog
 
 ACTION = "action_count"
-DOMAIN = Domain(intents={"count": Intent("count")}, actions=(ACTION,), responses={"utter_done": ()})
+COUNT = "count"
+"""The slot that counts the turns in which the action was run, and the intent of every text."""
+DOMAIN = Domain(
+    intents={COUNT: Intent(COUNT)},
+    slots={COUNT: Slot(COUNT, "any"), "last": Slot("last", "text")},
+    actions=(ACTION,),
+    responses={"utter_done": ()},
+)
 
 
 class EveryTextCounts(dict[str, str]):
     """Each text has the intent `count`, so that each turn runs the custom action."""
 
     def get(self, key: str, default: object = None) -> str:
-        return "count"
+        return COUNT
 
 
 class CountingActions(ScriptedActions):
+    """The action counts in a slot and tells what it heard: at once, or as the first word of the text says.
+
+    `slow 0.5 ...`: after half a second. `never ...`: never. `wait`: once there is a file beside the file of calls with
+    the suffix `.go`.
+    """
+
     def __init__(self, calls: Path) -> None:
         super().__init__()
         self._calls = calls
@@ -50,35 +69,75 @@ class CountingActions(ScriptedActions):
         with self._calls.open("a") as file:
             file.write(request.idempotency_key + "\n")
         text = request.tracker.latest_message.text
-        # Another process makes the file.
-        while text == "wait" and not self._calls.with_suffix(".go").exists():  # noqa: ASYNC110 (another process makes it)  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        said = [BotUttered(text=f"counted {text}"), SlotSet(name="last", value=text)]
+        await self._dawdle(text.split())
+        said = [
+            BotUttered(text=f"counted {text}"),
+            SlotSet(name="last", value=text),
+            SlotSet(name=COUNT, value=count_in(request.tracker) + 1),
+        ]
         return RunActionResponse(custom=True, events=[event_to_proto(event) for event in said])
+
+    async def _dawdle(self, words: list[str]) -> None:
+        match words:
+            case ["slow", seconds, *_]:
+                await asyncio.sleep(float(seconds))
+            case ["never", *_]:
+                await asyncio.Event().wait()
+            case ["wait"]:
+                while not self._calls.with_suffix(".go").exists():  # noqa: ASYNC110 (another process makes it)
+                    await asyncio.sleep(0.02)
+
+
+def count_in(tracker: Tracker) -> int:
+    """The value of the slot that counts."""
+    return next((value_from_proto(slot.value) or 0 for slot in tracker.slots if slot.name == COUNT), 0)
 
 
 def open_log(where: str) -> TurnLog:
-    if where.startswith("{"):
-        return KafkaTurnLog(KafkaSettings(**json.loads(where)))
-    return SqliteTurnLog(Path(where), SqliteSettings(partitions=4))
+    """The log that LOG names (see above)."""
+    if not where.startswith("{"):
+        return SqliteTurnLog(Path(where), SqliteSettings(partitions=4))
+    settings = json.loads(where)
+    if "path" in settings:
+        return SqliteTurnLog(Path(settings.pop("path")), SqliteSettings(**settings))
+    return KafkaTurnLog(KafkaSettings(**settings))
 
 
-async def serve(where: str, calls: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A worker that runs on a log."""
+
+    worker: ConversationWorker
+    handler: TurnHandler
+    running: "asyncio.Task[None]"
+
+
+@asynccontextmanager
+async def replica(where: str, calls: Path, timeouts: TimeoutSettings | None = None) -> AsyncIterator[Replica]:
+    """Joins the workers; hands over and leaves at the end."""
     log = open_log(where)
-    nlu, policy = ScriptedNlu(), ScriptedPolicy({"count": [ACTION, "utter_done"]})
+    nlu, policy = ScriptedNlu(), ScriptedPolicy({COUNT: [ACTION, "utter_done"]})
     nlu.intents = EveryTextCounts()
     services = ScriptedServices(nlu, policy, CountingActions(calls))
-    handler = TurnHandler(Bundles({"v1": LoadedAssistant("v1", DOMAIN)}), Services(services.channels()))
-    worker = ConversationWorker(log, handler, partition_of=log.partition_of)
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    assistant = LoadedAssistant("v1", DOMAIN, policy_window=5)
+    settings = load_settings().conversation
+    handler = TurnHandler(Bundles({"v1": assistant}), Services(services.channels(), timeouts), settings)
+    worker = ConversationWorker(log, handler, settings, partition_of=log.partition_of)
     running = asyncio.create_task(worker.run())
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    await stopping.wait()
+    yield Replica(worker, handler, running)
     await worker.stop()
     await running
     await log.close()
+
+
+async def serve(where: str, calls: Path) -> None:
+    """Until SIGTERM."""
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    async with replica(where, calls):
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await stopping.wait()
 
 
 if __name__ == "__main__":

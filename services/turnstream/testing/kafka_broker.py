@@ -33,14 +33,28 @@ class BrokerUnavailable(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerTls:
+    """Files in PEM: the broker's key (PKCS 8) and certificate in one, and the authorities that it trusts."""
+
+    key_and_certificate: Path
+    authorities: Path
+
+
+@dataclass(frozen=True, slots=True)
 class BrokerSettings:
-    """`port` 0 takes a free one. With `users` (passwords by name, one is `admin`) clients must log in by SASL PLAIN."""
+    """`port` 0 takes a free one.
+
+    With `users` (passwords by name) there is a listener besides on which clients log in by SASL PLAIN, with `tls` one
+    on which they show a certificate, with both one on which they log in over TLS.
+    """
 
     port: int = 0
     cache: Path = DEFAULT_CACHE
     heap_mb: int = 384
     start_timeout_s: float = 90.0
     users: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    tls: BrokerTls | None = None
 
 
 def broker_jars(cache: Path = DEFAULT_CACHE) -> Path:
@@ -95,7 +109,9 @@ class KafkaBroker:
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self._properties = folder / "server.properties"
-        self._properties.write_text(_properties(folder / "data", self._port, free_port(), self._settings.users))
+        self._secure_ports = {protocol: free_port() for protocol in _secure_protocols(self._settings)}
+        ports = {"PLAINTEXT": self._port, **self._secure_ports}
+        self._properties.write_text(_properties(folder / "data", ports, free_port(), self._settings))
         if not (folder / "data" / "meta.properties").is_file():
             self._format()
 
@@ -109,6 +125,10 @@ class KafkaBroker:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self._port}"
+
+    def secure_address(self, protocol: str) -> str:
+        """Of the listener of `SASL_PLAINTEXT`, `SSL` or `SASL_SSL`."""
+        return f"127.0.0.1:{self._secure_ports[protocol]}"
 
     @property
     def pid(self) -> int:
@@ -197,7 +217,6 @@ class KafkaBroker:
                 bootstrap_servers=self.address,
                 bootstrap_timeout_ms=2000,
                 request_timeout_ms=2000,
-                **_credentials(self._settings.users),
             )
         except kafka.errors.KafkaError:
             return False
@@ -212,14 +231,16 @@ class KafkaBroker:
 _LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
 
 
-def _properties(data: Path, port: int, controller_port: int, users: Mapping[str, str]) -> str:
+def _properties(data: Path, ports: Mapping[str, int], controller_port: int, settings: BrokerSettings) -> str:
+    addresses = [f"{protocol}://127.0.0.1:{port}" for protocol, port in ports.items()]
+    protocols = [f"{protocol}:{protocol}" for protocol in ports]
     properties = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": ",".join([*addresses, f"CONTROLLER://127.0.0.1:{controller_port}"]),
+        "advertised.listeners": ",".join(addresses),
+        "listener.security.protocol.map": ",".join([*protocols, "CONTROLLER:PLAINTEXT"]),
         "inter.broker.listener.name": "PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": str(data),
@@ -237,34 +258,37 @@ def _properties(data: Path, port: int, controller_port: int, users: Mapping[str,
         "num.network.threads": "2",
         "num.io.threads": "2",
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
-        **_authentication(users),
+        **_authentication(settings),
     }
     return "".join(f"{key}={value}\n" for key, value in properties.items())
 
 
-def _authentication(users: Mapping[str, str]) -> dict[str, str]:
-    if not users:
-        return {}
-    login = f'username="admin" password="{users["admin"]}"'
-    known = " ".join(f'user_{name}="{password}"' for name, password in users.items())
-    module = "org.apache.kafka.common.security.plain.PlainLoginModule"
-    return {
-        "listener.security.protocol.map": "PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "sasl.enabled.mechanisms": "PLAIN",
-        "sasl.mechanism.inter.broker.protocol": "PLAIN",
-        "listener.name.plaintext.plain.sasl.jaas.config": f"{module} required {login} {known};",
+def _secure_protocols(settings: BrokerSettings) -> list[str]:
+    protocols = {
+        "SASL_PLAINTEXT": bool(settings.users),
+        "SSL": settings.tls is not None,
+        "SASL_SSL": bool(settings.users) and settings.tls is not None,
     }
+    return [protocol for protocol, is_there in protocols.items() if is_there]
 
 
-def _credentials(users: Mapping[str, str]) -> dict[str, str]:
-    if not users:
-        return {}
-    return {
-        "security_protocol": "SASL_PLAINTEXT",
-        "sasl_mechanism": "PLAIN",
-        "sasl_plain_username": "admin",
-        "sasl_plain_password": users["admin"],
-    }
+def _authentication(settings: BrokerSettings) -> dict[str, str]:
+    properties: dict[str, str] = {}
+    if settings.users:
+        known = " ".join(f'user_{name}="{password}"' for name, password in settings.users.items())
+        login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};"
+        properties["sasl.enabled.mechanisms"] = "PLAIN"
+        for listener in ("sasl_plaintext", "sasl_ssl"):
+            properties[f"listener.name.{listener}.plain.sasl.jaas.config"] = login
+    if settings.tls is not None:
+        properties |= {
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(settings.tls.key_and_certificate),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(settings.tls.authorities),
+            "listener.name.ssl.ssl.client.auth": "required",
+        }
+    return properties
 
 
 def _last_line(text: str) -> str:

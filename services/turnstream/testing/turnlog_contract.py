@@ -6,7 +6,7 @@ one as a killed process would. Every wait is on something that happens; `PATIENC
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -97,10 +97,10 @@ class RecordingWorker(Assignee):
 class Running:
     """A log with a worker on it."""
 
-    def __init__(self, log: TurnLog, worker: RecordingWorker | None = None) -> None:
+    def __init__(self, log: TurnLog, worker: RecordingWorker | None = None, address: str = "") -> None:
         self.log = log
         self.worker = worker or RecordingWorker()
-        self.task = asyncio.create_task(log.work(self.worker))
+        self.task = asyncio.create_task(log.work(self.worker, address))
 
     async def answer(self, delivery: Delivery, reply: str = "hi") -> TurnRecord:
         state = await self.log.conversation(delivery.message.conversation_id)
@@ -111,6 +111,17 @@ class Running:
     async def stop(self) -> None:
         await soon(self.log.leave())
         await soon(self.task)
+
+
+async def until(read: Callable[[], Awaitable[object]], expected: object) -> object:
+    """What is read once it is as expected: for what a log may know a moment late. Else what it was at last."""
+    found = await read()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            while found != expected:
+                await asyncio.sleep(0.01)
+                found = await read()
+    return found
 
 
 async def everything(entries: AsyncIterator[T]) -> list[T]:
@@ -328,6 +339,52 @@ class TurnLogContract(ABC):
         state = await running.log.conversation("c")
         assert state.snapshot == Snapshot(2, b"state after two")
         assert (state.last_turn, [turn.turn_number for turn in state.turns]) == (3, [3])
+
+    async def test_a_conversation_can_be_read_from_any_turn_in_spite_of_its_snapshot(self) -> None:
+        running = await self.run()
+        for n in (1, 2, 3):
+            await running.log.accept(a_message("c", f"m{n}"))
+            delivery = await running.worker.next()
+            snapshot = Snapshot(2, b"state after two") if n == 2 else None
+            await running.log.commit(delivery.lease, a_turn(delivery, n), snapshot)
+        for first, expected in ((1, [1, 2, 3]), (2, [2, 3]), (4, [])):
+            state = await running.log.conversation("c", from_turn=first)
+            assert state.snapshot is None
+            assert (state.last_turn, [turn.turn_number for turn in state.turns]) == (3, expected)
+
+    async def test_a_snapshot_may_be_older_than_the_turn_that_it_comes_with(self) -> None:
+        running = await self.run()
+        for n in (1, 2, 3):
+            await running.log.accept(a_message("c", f"m{n}"))
+            delivery = await running.worker.next()
+            await running.log.commit(delivery.lease, a_turn(delivery, n), Snapshot(1, b"after one") if n == 3 else None)
+        state = await running.log.conversation("c")
+        assert state.snapshot == Snapshot(1, b"after one")
+        assert [turn.turn_number for turn in state.turns] == [2, 3]
+
+    async def test_a_worker_that_owns_nothing_reads_a_conversation_as_committed(self) -> None:
+        running = await self.run()
+        await running.log.accept(a_message("c", "m1"))
+        await running.answer(await running.worker.next(), "here")
+        other = await self.open_log()
+        assert await soon(other.conversation("c")) == await running.log.conversation("c")
+
+    async def test_the_owner_of_a_partition_is_known_by_its_address(self) -> None:
+        log = await self.open_log()
+        assert await log.owner_of(0) is None
+        first = Running(log, address="10.0.0.1:700")
+        await first.worker.holds(log.partitions)
+        gateway = await self.open_log()
+        assert await until(lambda: gateway.owner_of(0), "10.0.0.1:700") == "10.0.0.1:700"
+        await first.stop()
+        second = Running(await self.open_log(), address="10.0.0.2:700")
+        await second.worker.holds(log.partitions)
+        assert await until(lambda: gateway.owner_of(0), "10.0.0.2:700") == "10.0.0.2:700"
+
+    async def test_a_worker_without_an_address_is_no_known_owner(self) -> None:
+        running = await self.run()
+        await running.worker.holds(running.log.partitions)
+        assert await running.log.owner_of(0) is None
 
     async def test_one_worker_gets_all_partitions_and_two_share_them(self) -> None:
         first = await self.run()

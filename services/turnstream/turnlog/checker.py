@@ -1,14 +1,16 @@
 """Reads a whole turn log and says what is wrong with it: the judge of every crash test.
 
-A log is right when every accepted message has exactly one turn, in the order of acceptance, every turn is whole, and
-(with `fold`) each tracker that was served equals the fold of its conversation's events.
+A log is right when every accepted message has exactly one turn, in the order of acceptance, every turn is whole,
+(with `fold`) each tracker that was served equals the fold of its conversation's events, and (with `witness`) what
+clients were told is what was committed.
 """
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from turnstream.api.v1.conversations_pb2 import Turn
 from turnstream.api.v1.events_pb2 import Event
 from turnstream.api.v1.tracker_pb2 import Tracker
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
@@ -21,7 +23,7 @@ Fold = Callable[[str, Sequence[Event]], Tracker]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """`kind`: lost, doubled, reordered, torn, unasked, unreadable or diverged."""
+    """`kind`: lost, doubled, reordered, torn, unasked, unreadable, diverged or contradicted."""
 
     kind: str
     conversation_id: str
@@ -31,6 +33,18 @@ class Fault:
         return f"{self.kind}: conversation '{self.conversation_id}': {self.detail}"
 
 
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What clients saw. `acknowledged` are pairs of conversation and message; `answers` and `read` are by conversation.
+
+    `answers` came to whoever sent a message, any number of times; `read` is what one reader from turn 1 on was given.
+    """
+
+    acknowledged: Collection[tuple[str, str]] = ()
+    answers: Mapping[str, Sequence[Turn]] = field(default_factory=dict)
+    read: Mapping[str, Sequence[Turn]] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class _Conversation:
     accepted: list[Entry[InboxMessage]] = field(default_factory=list)
@@ -38,7 +52,12 @@ class _Conversation:
 
 
 async def check_log(
-    log: LogReader, *, fold: Fold | None = None, served: Mapping[str, Tracker] | None = None, settled: bool = True
+    log: LogReader,
+    *,
+    fold: Fold | None = None,
+    served: Mapping[str, Tracker] | None = None,
+    witness: Witness | None = None,
+    settled: bool = True,
 ) -> list[Fault]:
     """All faults, sorted; none in a log that is right.
 
@@ -55,6 +74,8 @@ async def check_log(
         faults += check_conversation(conversation_id, conversation.accepted, conversation.turns, settled=settled)
     if fold is not None:
         faults += _diverged(conversations, fold, served or {})
+    if witness is not None:
+        faults += _contradicted(conversations, witness, settled=settled)
     return sorted(faults)
 
 
@@ -90,15 +111,13 @@ Found = Iterator[tuple[str, str]]
 
 
 def _doubled(turns: Sequence[Entry[TurnRecord]]) -> Found:
+    numbers = Counter(turn.record.turn_number for turn in turns)
     seen: dict[str, int] = {}
     for turn in turns:
-        first = seen.setdefault(turn.record.message_id, turn.record.turn_number)
-        if first != turn.record.turn_number or _count(turns, turn) > 1:
-            yield "doubled", f"message '{turn.record.message_id}' has turns {first} and {turn.record.turn_number}"
-
-
-def _count(turns: Sequence[Entry[TurnRecord]], turn: Entry[TurnRecord]) -> int:
-    return sum(1 for other in turns if other.record.turn_number == turn.record.turn_number)
+        message_id, number = turn.record.message_id, turn.record.turn_number
+        first = seen.setdefault(message_id, number)
+        if first != number or numbers[number] > 1:
+            yield "doubled", f"message '{message_id}' has turns {first} and {number}"
 
 
 def _unasked(accepted: Sequence[Entry[InboxMessage]], turns: Sequence[Entry[TurnRecord]]) -> Found:
@@ -139,12 +158,14 @@ def _lost(accepted: Sequence[Entry[InboxMessage]], turns: Sequence[Entry[TurnRec
 
 
 def _torn(turns: Sequence[Entry[TurnRecord]]) -> Found:
-    """A turn whose replies are not those of its events, or that holds an event twice, is not one turn."""
+    """A turn that says what none of its events says, or that holds nothing, is not one turn."""
     for turn in turns:
         record = turn.record
-        said = sum(1 for event in record.events if event.WhichOneof("body") == "bot_uttered")
-        if len(record.replies) > said:
-            yield "torn", f"turn {record.turn_number} has {len(record.replies)} replies and {said} bot events"
+        said = [event.bot_uttered.text for event in record.events if event.WhichOneof("body") == "bot_uttered"]
+        texts = [reply.text for reply in record.replies if reply.text and not reply.has_buttons]
+        unsaid = [text for text in texts if not any(text in part for part in said)]
+        if unsaid or (record.replies and not said):
+            yield "torn", f"turn {record.turn_number} has replies that none of its events says: {unsaid}"
         if not record.events and not record.errors:
             yield "torn", f"turn {record.turn_number} has no events"
 
@@ -155,6 +176,53 @@ def _diverged(conversations: Mapping[str, _Conversation], fold: Fold, served: Ma
         replayed = fold(conversation_id, [event for turn in turns for event in turn.record.events])
         if _without_events(replayed) != _without_events(tracker):
             yield Fault("diverged", conversation_id, "the tracker that was served is not the fold of the log's events")
+
+
+def _contradicted(conversations: Mapping[str, _Conversation], witness: Witness, *, settled: bool) -> Iterable[Fault]:
+    for conversation_id, message_id in sorted(witness.acknowledged):
+        accepted = conversations[conversation_id].accepted if conversation_id in conversations else []
+        if all(entry.record.message_id != message_id for entry in accepted):
+            yield Fault("lost", conversation_id, f"message '{message_id}' was acknowledged, and is not in the inbox")
+    for conversation_id, answers in witness.answers.items():
+        committed = _committed(conversations, conversation_id)
+        for answer in answers:
+            if committed.get(answer.message_id) != answer:
+                yield _contradiction(conversation_id, answer, committed.get(answer.message_id))
+    for conversation_id, read in witness.read.items():
+        committed = _committed(conversations, conversation_id)
+        numbers = [turn.number for turn in read]
+        if numbers != list(range(1, len(numbers) + 1)) or (settled and len(numbers) < len(committed)):
+            yield Fault("contradicted", conversation_id, f"of {len(committed)} turns a reader was given {numbers}")
+        for turn in read:
+            if committed.get(turn.message_id) != turn:
+                yield _contradiction(conversation_id, turn, committed.get(turn.message_id))
+
+
+def _committed(conversations: Mapping[str, _Conversation], conversation_id: str) -> dict[str, Turn]:
+    """By message, as clients see them."""
+    turns = conversations[conversation_id].turns if conversation_id in conversations else []
+    return {turn.record.message_id: _as_seen(turn.record) for turn in turns}
+
+
+def _as_seen(record: TurnRecord) -> Turn:
+    return Turn(
+        number=record.turn_number,
+        message_id=record.message_id,
+        replies=record.replies,
+        errors=record.errors,
+        committed_at=record.committed_at,
+        bundle_version=record.bundle_version,
+    )
+
+
+def _contradiction(conversation_id: str, told: Turn, committed: Turn | None) -> Fault:
+    what = "no turn" if committed is None else f"turn {committed.number}, {_texts(committed)}"
+    detail = f"message '{told.message_id}' was answered with turn {told.number}, {_texts(told)}; the log has {what}"
+    return Fault("contradicted", conversation_id, detail)
+
+
+def _texts(turn: Turn) -> list[str]:
+    return [reply.text for reply in turn.replies]
 
 
 def _without_events(tracker: Tracker) -> Tracker:

@@ -117,7 +117,7 @@ class Inbox(Protocol):
 
         `conversation_id`, `message_id` and a request must be set (ValueError). The same pair of ids again is the same
         message, whatever it says: it has one turn, which `TurnReader.wait_for` finds.
-        Raises InboxFull where too much is waiting (in all, or in this conversation), LogClosed.
+        Raises InboxFull where too much is waiting (in all, or in this conversation), MessageTooLarge, LogClosed.
         """
         ...
 
@@ -172,10 +172,11 @@ class Assignee(Protocol):
 class TurnWriter(Protocol):
     """For conversation workers: a share of the partitions, and the commits of turns."""
 
-    async def work(self, assignee: Assignee) -> None:
+    async def work(self, assignee: Assignee, address: str = "") -> None:
         """Join the workers of this log and serve `assignee` until `leave`, or until cancelled.
 
         Partitions are shared among the workers. A dead worker's partitions are claimed by others soon.
+        `address` (`host:port`) is where this worker answers gRPC calls; `LogReader.owner_of` tells it to the others.
         """
         ...
 
@@ -186,8 +187,11 @@ class TurnWriter(Protocol):
         """
         ...
 
-    async def conversation(self, conversation_id: str) -> ConversationState:
-        """The state of a conversation of a claimed partition, as committed."""
+    async def conversation(self, conversation_id: str, *, from_turn: int | None = None) -> ConversationState:
+        """The state of a conversation as committed; of one in a claimed partition it costs least.
+
+        `from_turn`: the turns from this number on, whatever the snapshot holds, and no snapshot.
+        """
         ...
 
     async def commit(self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None) -> Position:
@@ -198,7 +202,7 @@ class TurnWriter(Protocol):
         A record that answers an Erasure message (its events hold a ConversationErased) takes the conversation's
         earlier records out of the log in the same transaction.
         Raises Fenced where the lease is no longer the partition's, OutOfOrder where the number is not the next one or
-        the message has its turn already; nothing of the turn was committed then.
+        the message has its turn already, TurnTooLarge; nothing of the turn was committed then.
         """
         ...
 
@@ -213,6 +217,14 @@ class LogReader(Protocol):
 
     def partition_of(self, conversation_id: str) -> int:
         """The partition that a conversation is kept in; the same in every process and for ever."""
+        ...
+
+    async def owner_of(self, partition: int) -> str | None:
+        """Where the worker that answers this partition now can be asked, as it told with `work`.
+
+        None where nobody answers it at this moment, or its worker told no address. It may be a moment out of date:
+        whoever is asked must know by itself whether the partition is its own.
+        """
         ...
 
     def read_inbox(
@@ -230,6 +242,15 @@ class LogReader(Protocol):
 
 class TurnLog(Inbox, TurnReader, TurnWriter, LogReader, Protocol):
     """All roles in one object. A process uses the role that it has."""
+
+    @property
+    def joined(self) -> bool:
+        """Whether `work` takes part: partitions come to this worker, if only later."""
+        ...
+
+    async def trouble(self) -> str:
+        """What keeps the log from being used now, for people; empty where nothing does. Takes seconds at most."""
+        ...
 
     async def close(self) -> None:
         """Finish what is under way and let go of the log; what waits gets LogClosed."""

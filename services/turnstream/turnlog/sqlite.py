@@ -18,7 +18,7 @@ from typing import Literal
 
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
 from turnstream.turnlog import sqlite_store as store
-from turnstream.turnlog.errors import LogClosed, UndecodableRecord, Unfinished
+from turnstream.turnlog.errors import LogClosed, MessageTooLarge, TurnTooLarge, UndecodableRecord, Unfinished
 from turnstream.turnlog.interface import (
     Accepted,
     Assignee,
@@ -36,7 +36,7 @@ from turnstream.turnlog.records import (
     encode_turn,
     erases,
 )
-from turnstream.turnlog.sqlite_members import Member, live_members
+from turnstream.turnlog.sqlite_members import Member, address_of, live_members
 from turnstream.turnlog.sqlite_work import SqliteWork
 from turnstream.turnlog.sqlite_writer import GroupWriter
 from turnstream.turnlog.waiters import Waiters
@@ -48,13 +48,15 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class SqliteSettings:
-    """`partitions` counts only when the log is created. `lease_s` is after how long a worker that hangs is replaced;
+    """`partitions` counts only when the log is created. `max_record_bytes`: of one message, one turn with its snapshot.
+    `lease_s` is after how long a worker that hangs is replaced;
     one that died is replaced within `heartbeat_s`. `poll_s`: how soon another process's commits are seen; after
     `quiet_s` without any, and while nobody waits for a turn, within `idle_poll_s`."""
 
     partitions: int = 16
     max_unanswered: int = 10_000
     max_unanswered_per_conversation: int = 100
+    max_record_bytes: int = 64 * 1024 * 1024
     lease_s: float = 5.0
     heartbeat_s: float = 0.5
     poll_s: float = 0.005
@@ -94,8 +96,17 @@ class SqliteTurnLog:
     def partition_of(self, conversation_id: str) -> int:
         return store.partition_of(conversation_id, self._partitions)
 
+    async def owner_of(self, partition: int) -> str | None:
+        self._check_open()
+        worker = store.owner_of(self._reader, partition)
+        if worker is None or worker not in self._live_members():
+            return None
+        return address_of(self._members_folder, worker)
+
     async def accept(self, message: InboxMessage) -> Accepted:
         data = encode_inbox(message)
+        if len(data) > self._settings.max_record_bytes:
+            raise MessageTooLarge(f"the message has {len(data)} bytes; the log takes {self._settings.max_record_bytes}")
         conversation_id, message_id = message.conversation_id, message.message_id
         partition = self.partition_of(conversation_id)
         settings = self._settings
@@ -141,7 +152,7 @@ class SqliteTurnLog:
                 if not rows:
                     await woken.wait()
 
-    async def work(self, assignee: Assignee) -> None:
+    async def work(self, assignee: Assignee, address: str = "") -> None:
         """Raises RuntimeError where this log serves an assignee already."""
         if self._work is not None:
             raise RuntimeError("this log serves a worker already; open the file again for another one")
@@ -150,7 +161,7 @@ class SqliteTurnLog:
         self._work = SqliteWork(
             self._reader,
             self._writer,
-            Member(self._members_folder, self._clock),
+            Member(self._members_folder, self._clock, address),
             assignee,
             live=self._live_members,
             heartbeat_s=settings.heartbeat_s,
@@ -163,13 +174,27 @@ class SqliteTurnLog:
     def _live_members(self) -> Sequence[str]:
         return live_members(self._members_folder, self._settings.lease_s, self._clock)
 
+    @property
+    def joined(self) -> bool:
+        return self._work is not None
+
+    async def trouble(self) -> str:
+        if self._closed:
+            return "the turn log is closed"
+        try:
+            self._reader.execute("SELECT 1 FROM partitions LIMIT 1")
+        except sqlite3.Error as error:
+            return f"the turn log cannot be read: {error}"
+        return ""
+
     async def leave(self) -> None:
         if self._work is not None:
             await self._work.leave()
 
-    async def conversation(self, conversation_id: str) -> ConversationState:
-        snapshot = store.find_snapshot(self._reader, conversation_id)
-        rows = store.turns_of(self._reader, conversation_id, snapshot.turn_number + 1 if snapshot else 1)
+    async def conversation(self, conversation_id: str, *, from_turn: int | None = None) -> ConversationState:
+        snapshot = store.find_snapshot(self._reader, conversation_id) if from_turn is None else None
+        first = snapshot.turn_number + 1 if snapshot else from_turn or 1
+        rows = store.turns_of(self._reader, conversation_id, first)
         last = (rows[-1].turn_number or 0) if rows else store.last_turn(self._reader, conversation_id)
         entries = [_turn_entry(row) for row in rows]
         return ConversationState(
@@ -190,6 +215,12 @@ class SqliteTurnLog:
         )
         if turn.partition != lease.partition:
             raise ValueError(f"conversation '{turn.conversation_id}' is in partition {turn.partition}, not in {lease}")
+        size = len(turn.record) + (len(snapshot.payload) if snapshot is not None else 0)
+        if size > self._settings.max_record_bytes:
+            raise TurnTooLarge(
+                f"turn {turn.turn_number} of '{turn.conversation_id}' has {size} bytes, with its snapshot; "
+                f"the log takes {self._settings.max_record_bytes}"
+            )
         worker = self._work.name if self._work is not None else ""
         erasing = erases(record)
 

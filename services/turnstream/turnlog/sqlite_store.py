@@ -37,6 +37,7 @@ CREATE TABLE turns (
     turn_number INTEGER NOT NULL, record BLOB NOT NULL,
     UNIQUE (conversation_id, turn_number)
 );
+CREATE INDEX turns_of_partition ON turns (partition);
 CREATE TABLE snapshots (conversation_id TEXT PRIMARY KEY, turn_number INTEGER NOT NULL, payload BLOB NOT NULL);
 """
 
@@ -321,6 +322,15 @@ def read_rows(
 def owners(connection: sqlite3.Connection) -> list[Ownership]:
     found = connection.execute("SELECT partition, epoch, worker FROM partitions ORDER BY partition")
     return [Ownership(*row) for row in found]
+
+
+def owner_of(connection: sqlite3.Connection, partition: int) -> str | None:
+    """The name of the worker that has claimed it; it need not live any more."""
+    found = connection.execute("SELECT worker FROM partitions WHERE partition = ?", (partition,)).fetchone()
+    if found is None:
+        return None
+    worker: str | None = found[0]
+    return worker
 
 
 def claim(connection: sqlite3.Connection, seen: list[Ownership], worker: str) -> list[Lease]:

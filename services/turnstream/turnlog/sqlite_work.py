@@ -20,7 +20,7 @@ _PAUSE_S = 1.0
 
 
 class SqliteWork:
-    """Serves one `Assignee`. Its calls are made one at a time, in the order in which things happened."""
+    """Serves one `Assignee`. Its calls for one partition are made one at a time, in the order of what happened."""
 
     def __init__(
         self,
@@ -54,15 +54,21 @@ class SqliteWork:
 
     async def run(self) -> None:
         """Until `leave`, or until cancelled; then nothing is handed over, and the others find this worker gone."""
+        # A worker that waits for its last turns is well.
+        beating = asyncio.create_task(self._beat_always())
         try:
             await self._serve()
-            if self._abandoned:
-                return
-            for lease in list(self._leases.values()):
-                await self._hand_over(lease)
+            if not self._abandoned:
+                await self._hand_over(list(self._leases.values()))
         finally:
+            beating.cancel()
             self._member.close()
             self._left.set()
+
+    async def _beat_always(self) -> None:
+        while True:
+            self._member.beat()
+            await asyncio.sleep(self._heartbeat_s)
 
     async def _serve(self) -> None:
         loops = (self._balance_always(), self._deliver_always(), self._leaving.wait())
@@ -88,7 +94,6 @@ class SqliteWork:
 
     async def _balance_always(self) -> None:
         while True:
-            self._member.beat()
             try:
                 await self._balance()
             except sqlite3.Error:
@@ -100,8 +105,7 @@ class SqliteWork:
         await self._drop_lost(owners)
         live = {*self._live(), self.name}
         fair = math.ceil(len(owners) / len(live))
-        for lease in list(self._leases.values())[fair:]:
-            await self._hand_over(lease)
+        await self._hand_over(list(self._leases.values())[fair:])
         free = [owner for owner in owners if owner.worker not in live]
         wanted = free[: max(0, fair - len(self._leases))]
         if wanted:
@@ -112,15 +116,20 @@ class SqliteWork:
         mine = {Lease(o.partition, o.epoch) for o in owners if o.worker == self.name}
         for lease in [lease for lease in self._leases.values() if lease not in mine]:
             logger.warning("partition %d was taken over by another worker", lease.partition)
-            async with self._calls:
-                del self._leases[lease.partition]
-                await self._assignee.revoked(lease)
+            await self._revoke(lease)
 
-    async def _hand_over(self, lease: Lease) -> None:
-        async with self._calls:
-            del self._leases[lease.partition]
-            await self._assignee.revoked(lease)
+    async def _hand_over(self, leases: Sequence[Lease]) -> None:
+        await asyncio.gather(*(self._release(lease) for lease in leases))
+
+    async def _release(self, lease: Lease) -> None:
+        await self._revoke(lease)
         await self._writer.run(lambda connection: store.release(connection, lease, self.name))
+
+    async def _revoke(self, lease: Lease) -> None:
+        async with self._calls:
+            # Nothing of it is delivered from here on, while other partitions go on.
+            del self._leases[lease.partition]
+        await self._assignee.revoked(lease)
 
     async def _take(self, lease: Lease) -> None:
         async with self._calls:

@@ -50,14 +50,14 @@ class TrackersServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ReadTracker(self, request, context):
-        """FAILED_PRECONDITION: this replica does not hold the conversation; the message names the one that does, if known.
+        """Any replica answers; one that does not hold the conversation asks the one that does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PreviewNextAction(self, request, context):
-        """What the policies would do next; changes nothing.
+        """What the policies would do next; changes nothing. UNAVAILABLE: while nobody holds the conversation; ask again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

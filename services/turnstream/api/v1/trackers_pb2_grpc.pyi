@@ -32,17 +32,17 @@ class TrackersStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TrackersAsyncStub: ...
     ReadTracker: _grpc.UnaryUnaryMultiCallable[_trackers_pb2.ReadTrackerRequest, _trackers_pb2.ReadTrackerResponse]
-    """FAILED_PRECONDITION: this replica does not hold the conversation; the message names the one that does, if known."""
+    """Any replica answers; one that does not hold the conversation asks the one that does."""
     PreviewNextAction: _grpc.UnaryUnaryMultiCallable[_trackers_pb2.PreviewNextActionRequest, _trackers_pb2.PreviewNextActionResponse]
-    """What the policies would do next; changes nothing."""
+    """What the policies would do next; changes nothing. UNAVAILABLE: while nobody holds the conversation; ask again."""
 
 @_typing.type_check_only
 class TrackersAsyncStub(TrackersStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReadTracker: _aio.UnaryUnaryMultiCallable[_trackers_pb2.ReadTrackerRequest, _trackers_pb2.ReadTrackerResponse]  # type: ignore[assignment]
-    """FAILED_PRECONDITION: this replica does not hold the conversation; the message names the one that does, if known."""
+    """Any replica answers; one that does not hold the conversation asks the one that does."""
     PreviewNextAction: _aio.UnaryUnaryMultiCallable[_trackers_pb2.PreviewNextActionRequest, _trackers_pb2.PreviewNextActionResponse]  # type: ignore[assignment]
-    """What the policies would do next; changes nothing."""
+    """What the policies would do next; changes nothing. UNAVAILABLE: while nobody holds the conversation; ask again."""
 
 class TrackersServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -51,7 +51,7 @@ class TrackersServicer(metaclass=_abc_1.ABCMeta):
         request: _trackers_pb2.ReadTrackerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trackers_pb2.ReadTrackerResponse, _abc.Awaitable[_trackers_pb2.ReadTrackerResponse]]:
-        """FAILED_PRECONDITION: this replica does not hold the conversation; the message names the one that does, if known."""
+        """Any replica answers; one that does not hold the conversation asks the one that does."""
 
     @_abc_1.abstractmethod
     def PreviewNextAction(
@@ -59,6 +59,6 @@ class TrackersServicer(metaclass=_abc_1.ABCMeta):
         request: _trackers_pb2.PreviewNextActionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trackers_pb2.PreviewNextActionResponse, _abc.Awaitable[_trackers_pb2.PreviewNextActionResponse]]:
-        """What the policies would do next; changes nothing."""
+        """What the policies would do next; changes nothing. UNAVAILABLE: while nobody holds the conversation; ask again."""
 
 def add_TrackersServicer_to_server(servicer: TrackersServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,5 +1,6 @@
 """Reading requests: JSON bodies and query parameters, every fault named with the parameter it is in."""
 
+import asyncio
 import json
 from typing import Any, NoReturn
 
@@ -8,10 +9,13 @@ from aiohttp import web
 from turnstream.gateway.rest.errors import BadField, dumps
 from turnstream.runtime.errors import InvalidRequest
 
+CLIENT_TIMEOUT_S = web.AppKey("client_timeout_s", float)
+"""How long a body may take to arrive."""
+
 
 async def read_json(request: web.Request) -> Any:
-    """Raises InvalidRequest for what is no UTF-8 or no JSON (NaN and Infinity are none)."""
-    raw = await request.read()
+    """Raises InvalidRequest for what is no UTF-8 or no JSON (NaN and Infinity are none), HTTPRequestTimeout."""
+    raw = await _body(request)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -24,6 +28,14 @@ async def read_json(request: web.Request) -> Any:
         raise BadField("The body is nested too deep", "") from error
     except ValueError as error:
         raise BadField(f"The body is not valid JSON: {error}", "") from error
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(request.app.get(CLIENT_TIMEOUT_S)):
+            return await request.read()
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout from error
 
 
 def _refuse(constant: str) -> NoReturn:

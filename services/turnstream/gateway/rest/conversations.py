@@ -21,9 +21,9 @@ from turnstream.dialogue.proto import (
 )
 from turnstream.dialogue.rasa_json import EventError, events_from_rasa, parse_from_rasa, tracker_to_rasa
 from turnstream.gateway import requests
+from turnstream.gateway.access import Access
 from turnstream.gateway.door import Door
 from turnstream.gateway.loaded import LoadedGateway
-from turnstream.gateway.rest.auth import Access
 from turnstream.gateway.rest.bodies import (
     answer,
     conversation_id_of,

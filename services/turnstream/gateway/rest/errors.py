@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -19,9 +20,11 @@ _KINDS: Mapping[type[err.TurnstreamError], tuple[int, str]] = {
     err.InvalidRequest: (400, "BadRequest"),
     err.Unauthenticated: (401, "NotAuthenticated"),
     err.Forbidden: (403, "NotAuthorized"),
+    err.NoBundle: (409, "Conflict"),
     err.NotFound: (404, "NotFound"),
     err.Conflict: (409, "Conflict"),
     err.Precondition: (409, "Conflict"),
+    err.TooManyRequests: (429, "TooManyRequests"),
     err.TryLater: (503, "TryLater"),
     err.Unavailable: (503, "Unavailable"),
     err.DeadlinePassed: (504, "Timeout"),
@@ -68,7 +71,7 @@ def failure_of(error: Exception) -> web.Response:
             if isinstance(error, kind):
                 response = failure(status, reason, error.message, getattr(error, "details", None))
                 if error.retriable:
-                    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+                    response.headers["Retry-After"] = str(math.ceil(getattr(error, "retry_after_s", RETRY_AFTER_S)))
                 return response
         return failure(500, "ServerError", error.message)
     error_id = uuid.uuid4().hex[:12]

@@ -1,4 +1,4 @@
-"""What the server is and what its assistant knows: `/`, `/version`, `/status`, `/domain`, `/model/parse`."""
+"""What the server is and what its assistant knows: `/`, `/version`, `/status`, `/domain`, `/model`."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,15 @@ import yaml
 from aiohttp import web
 
 from turnstream.dialogue.parse_json import parse_result_to_rasa
+from turnstream.gateway.access import Access
 from turnstream.gateway.loaded import LoadedGateway
 from turnstream.gateway.parsing import Parser
-from turnstream.gateway.rest.auth import Access
 from turnstream.gateway.rest.bodies import answer, optional_text, read_object, text_field
 from turnstream.gateway.rest.errors import BadField, NotAcceptable
 from turnstream.gateway.rest.webhook import Route
+from turnstream.gateway.switch import ModelSwitch
 from turnstream.runtime.bundles import Bundles
+from turnstream.runtime.errors import InvalidRequest
 from turnstream.runtime.version import VERSION
 
 OLDEST_COMPATIBLE_VERSION = "0.1.0"
@@ -36,16 +38,20 @@ class HelloRoutes:
 
 
 class ModelRoutes:
-    def __init__(self, bundles: Bundles[LoadedGateway], parser: Parser) -> None:
+    """`switch` None: the model can be neither replaced nor unloaded."""
+
+    def __init__(self, bundles: Bundles[LoadedGateway], parser: Parser, switch: ModelSwitch | None = None) -> None:
         self._bundles = bundles
         self._parser = parser
+        self._switch = switch
 
     def routes(self) -> Iterable[Route]:
-        return (
-            ("GET", "/status", self.status, Access.ADMIN),
-            ("GET", "/domain", self.domain, Access.ADMIN),
-            ("POST", "/model/parse", self.parse, Access.ADMIN),
-        )
+        yield "GET", "/status", self.status, Access.ADMIN
+        yield "GET", "/domain", self.domain, Access.ADMIN
+        yield "POST", "/model/parse", self.parse, Access.ADMIN
+        if self._switch is not None:
+            yield "PUT", "/model", self.replace, Access.ADMIN
+            yield "DELETE", "/model", self.unload, Access.ADMIN
 
     async def status(self, request: web.Request) -> web.StreamResponse:
         assistant = self._bundles.get()
@@ -71,6 +77,25 @@ class ModelRoutes:
         body = await read_object(request)
         text = text_field(body, "text")
         return answer(parse_result_to_rasa(await self._parser.parse(text, optional_text(body, "message_id") or "")))
+
+    async def replace(self, request: web.Request) -> web.StreamResponse:
+        """`model_file`: path of a bundle, or of a folder of bundles, on the server."""
+        body = await read_object(request)
+        for key in ("model_server", "remote_storage"):
+            if body.get(key) is not None:
+                raise BadField(f"{key!r} is not supported: bundles are read from the server's disk.", key)
+        path = text_field(body, "model_file", "No path to model file defined in request body.")
+        assert self._switch is not None
+        try:
+            await self._switch.replace(path)
+        except InvalidRequest as error:
+            raise BadField(error.message, "model_file") from error
+        return web.Response(status=204)
+
+    async def unload(self, request: web.Request) -> web.StreamResponse:
+        assert self._switch is not None
+        await self._switch.unload()
+        return web.Response(status=204)
 
 
 def _accepted(request: web.Request) -> list[str]:

@@ -7,8 +7,8 @@ from aiohttp import web
 
 from turnstream.api.v1.turnlog_pb2 import InboxMessage
 from turnstream.gateway import requests
+from turnstream.gateway.access import Access
 from turnstream.gateway.door import Door
-from turnstream.gateway.rest.auth import Access
 from turnstream.gateway.rest.bodies import answer, optional_text, query_flag, read_object, text_field
 from turnstream.gateway.rest.errors import BadField, Handler, dumps, failure_of
 from turnstream.gateway.rest.replies import replies_json, reply_json

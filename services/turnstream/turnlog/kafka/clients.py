@@ -2,25 +2,34 @@
 
 import contextlib
 import logging
+import ssl
+from collections.abc import Iterator
 from typing import Any
 
 import kafka
 import kafka.errors
 from kafka.net.compat import KafkaNetClient
 
+from turnstream.turnlog.kafka.batches import LeanRecords
 from turnstream.turnlog.kafka.settings import Config
 
 logger = logging.getLogger(__name__)
 
 
+class Refused(kafka.errors.KafkaError):  # type: ignore[misc]
+    """A broker answered, and does not let this process in: the log-in or the certificate is not accepted."""
+
+
 def open_admin(config: Config) -> Any:
-    """Raises kafka.errors.KafkaError."""
+    """Raises kafka.errors.KafkaError, Refused where trying again is in vain."""
     return _open(kafka.KafkaAdminClient, config)
 
 
 def open_consumer(config: Config) -> Any:
-    """Raises kafka.errors.KafkaError."""
-    return _open(kafka.KafkaConsumer, config)
+    """One whose records are `batches.Record`. Raises kafka.errors.KafkaError."""
+    consumer = _open(kafka.KafkaConsumer, config)
+    consumer._fetcher.PartitionRecords = LeanRecords
+    return consumer
 
 
 def open_producer(config: Config) -> Any:
@@ -29,20 +38,62 @@ def open_producer(config: Config) -> Any:
 
 
 def _open(kind: Any, config: Config) -> Any:
-    """A client that cannot reach a broker raises from its constructor, with its thread and sockets left as they are."""
+    """A client that cannot reach a broker raises from its constructor, with its thread and sockets left as they are.
+
+    It tells every failure as a time-out; what the connections failed of is asked here.
+    """
     networks = []
+    failures: list[BaseException] = []
 
     def network(**options: Any) -> Any:
         networks.append(KafkaNetClient(**options))
+        _listen(networks[-1]._manager, failures)
         return networks[-1]
 
     try:
         return kind(**config, kafka_client=network)
-    except BaseException:
+    except BaseException as error:
         for opened in networks:
             with contextlib.suppress(Exception):
                 opened.close()
+        for failure in failures:
+            if (reason := _refusal(failure)) is not None:
+                raise Refused(reason) from error
         raise
+
+
+def _listen(manager: Any, failures: list[BaseException]) -> None:
+    """Keep what its connections fail of."""
+    connect = manager.get_connection
+
+    def get_connection(*arguments: Any, **options: Any) -> Any:
+        connection = connect(*arguments, **options)
+        connection.init_future.add_errback(failures.append)
+        return connection
+
+    manager.get_connection = get_connection
+
+
+def _refusal(failure: BaseException) -> str | None:
+    """Why a broker does not let us in; None where it may the next time."""
+    if isinstance(failure, kafka.errors.SaslAuthenticationFailedError | kafka.errors.UnsupportedSaslMechanismError):
+        return (
+            f"the log-in is refused ({failure}); check kafka.sasl_mechanism, kafka.sasl_username, kafka.sasl_password"
+        )
+    for cause in _causes(failure):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message}); check kafka.ssl_cafile"
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return f"TLS fails ({cause.reason}); check kafka.security_protocol, kafka.ssl_certfile, kafka.ssl_keyfile"
+    return None
+
+
+def _causes(failure: BaseException) -> Iterator[BaseException]:
+    """What kafka-python's errors are about: some hold it as their cause, some as their argument."""
+    cause: object = failure
+    while isinstance(cause, BaseException):
+        yield cause
+        cause = cause.__cause__ or cause.__context__ or next(iter(cause.args), None)
 
 
 def close_producer(producer: Any, timeout_s: float) -> None:

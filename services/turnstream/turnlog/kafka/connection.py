@@ -1,18 +1,24 @@
 """The way to the brokers: found in the background, as often as it takes; the topics are made or checked."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import kafka
 import kafka.errors
 
 from turnstream.turnlog.errors import AccessDenied, IncompatibleLog, LogClosed
-from turnstream.turnlog.kafka.clients import open_admin
+from turnstream.turnlog.interface import Snapshot
+from turnstream.turnlog.kafka.archive import Buckets
+from turnstream.turnlog.kafka.batches import Record
+from turnstream.turnlog.kafka.clients import Refused, open_admin
 from turnstream.turnlog.kafka.index import ConversationIndex
-from turnstream.turnlog.kafka.reader import Reader, Record
+from turnstream.turnlog.kafka.reach import is_reachable
+from turnstream.turnlog.kafka.reader import BY_PLACE, Reader
 from turnstream.turnlog.kafka.settings import KafkaSettings, client_config
 from turnstream.turnlog.kafka.topics import ensure_topics
 
@@ -22,6 +28,7 @@ T = TypeVar("T")
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _DENIED = (
+    Refused,
     kafka.errors.SaslAuthenticationFailedError,
     kafka.errors.AuthorizationError,
     kafka.errors.UnsupportedSaslMechanismError,
@@ -29,11 +36,17 @@ _DENIED = (
 
 
 def unreachable(settings: KafkaSettings) -> str:
-    """What to look at. kafka-python tells a log-in that the broker refused as a time-out."""
-    text = f"Kafka at {settings.bootstrap_servers} does not answer"
-    if settings.security_protocol == "PLAINTEXT":
-        return text
-    return f"{text}, or refuses these credentials: check kafka.security_protocol, kafka.sasl_* and kafka.ssl_*"
+    """What to look at. A broker that expects TLS or a log-in hangs up on a client that does not try either."""
+    return (
+        f"Kafka at {settings.bootstrap_servers} does not answer "
+        f"(kafka.bootstrap_servers; kafka.security_protocol is {settings.security_protocol})"
+    )
+
+
+def missing_files(settings: KafkaSettings) -> list[str]:
+    """The settings that name files that are not there."""
+    names = ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
+    return [f"kafka.{name}" for name in names if (file := getattr(settings, name)) and not Path(file).is_file()]
 
 
 class Connection:
@@ -50,6 +63,14 @@ class Connection:
     async def admin(self) -> Any:
         """The admin client. Raises IncompatibleLog, AccessDenied, LogClosed."""
         return await asyncio.shield(self._found)
+
+    async def trouble(self) -> str:
+        """What keeps the log from being used now, for people; empty where nothing does."""
+        if not self._found.done():
+            return unreachable(self._settings)
+        if (error := self._found.exception()) is not None:
+            return str(error)
+        return "" if await is_reachable(self._settings) else unreachable(self._settings)
 
     def fail(self) -> None:
         """Whoever waits for the connection gets LogClosed."""
@@ -85,6 +106,8 @@ class Connection:
                 self._found.set_result(admin)
 
     def _open(self) -> Any:
+        for name in missing_files(self._settings):
+            raise AccessDenied(f"{name}: there is no file '{getattr(self._settings, name.partition('.')[2])}'")
         try:
             admin = open_admin(client_config(self._settings))
         except _DENIED as error:
@@ -102,10 +125,10 @@ class Connection:
         return admin
 
     def _denied(self, error: BaseException) -> AccessDenied:
-        return AccessDenied(
-            f"Kafka at {self._settings.bootstrap_servers} does not let this process in: {error!r}. "
-            "Check kafka.security_protocol, kafka.sasl_* and the rights of that user."
-        )
+        where = f"Kafka at {self._settings.bootstrap_servers} does not let this process in"
+        if isinstance(error, Refused):
+            return AccessDenied(f"{where}: {error}")
+        return AccessDenied(f"{where}: {error!r}. Check the rights of the user that kafka.sasl_username names.")
 
 
 class Lookup:
@@ -116,22 +139,47 @@ class Lookup:
         self._connection = connection
         self._executor = ThreadPoolExecutor(1, "turnlog-reader")
         self._reader: Reader | None = None
+        self._buckets = Buckets()
         self._closed = False
 
-    async def index(self, partition: int, conversation_id: str) -> ConversationIndex:
+    async def index(self, partition: int, conversation_id: str) -> ConversationIndex | None:
         """A conversation's index, from the state topic; costs the state of its partition."""
         return await self.run(lambda reader: reader.index(partition, conversation_id))
+
+    async def snapshot(self, partition: int, offset: int) -> Snapshot | None:
+        """None where a newer one took its place."""
+
+        def read(reader: Reader) -> Snapshot | None:
+            with contextlib.suppress(KeyError):
+                return reader.snapshot(partition, offset)
+            return None
+
+        return await self.run(read)
+
+    async def archived_index(self, partition: int, bucket: int, conversation_id: str) -> ConversationIndex | None:
+        """The index of a conversation that was idle, if it is in the bucket at this place of the archive."""
+        return await self.run(lambda reader: self._buckets.find(reader, partition, bucket, conversation_id))
+
+    async def bucket(self, partition: int, offset: int | None) -> bytes:
+        """What stands in a bucket of the archive."""
+        return await self.run(lambda reader: self._buckets.read(reader, partition, offset))
+
+    async def with_admin(self, ask: Callable[[Any], Awaitable[T]]) -> T:
+        """Raises kafka.errors.KafkaError."""
+        return await ask(await self._connection.admin())
 
     async def turns_at(self, partition: int, offsets: list[int]) -> list[Record]:
         return await self.run(lambda reader: reader.turns_at(partition, offsets)) if offsets else []
 
     async def run(self, read: Callable[[Reader], T]) -> T:
-        """Raises LogClosed, IncompatibleLog, AccessDenied."""
+        """Raises LogClosed, IncompatibleLog, AccessDenied, ValueError for a record of another version."""
         admin = await self._connection.admin()
         pause_s = _FIRST_PAUSE_S
         while not self._closed:
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._executor, self._read, admin, read)
+            except ValueError:
+                raise
             except Exception as error:
                 if not self._closed:
                     logger.warning("the turn log cannot be read; trying again: %s", repr(error))
@@ -148,7 +196,7 @@ class Lookup:
 
     def _read(self, admin: Any, read: Callable[[Reader], T]) -> T:
         if self._reader is None:
-            self._reader = Reader(self._settings, admin)
+            self._reader = Reader(self._settings, admin, BY_PLACE)
         try:
             return read(self._reader)
         except BaseException:

@@ -8,6 +8,7 @@ import kafka
 import kafka.errors
 from kafka.structs import TopicPartition
 
+from turnstream.turnlog.kafka import metrics
 from turnstream.turnlog.kafka.clients import close_producer, open_producer
 from turnstream.turnlog.kafka.settings import KafkaSettings, producer_config
 
@@ -28,6 +29,7 @@ def fence_transactions(
         producer = open_producer(producer_config(settings) | {"transactional_id": name, "retry_backoff_ms": 2})
         try:
             producer.init_transactions()
+            metrics.FENCED.inc()
         finally:
             close_producer(producer, 1.0)
 

@@ -17,8 +17,9 @@ from kafka.future import Future
 from kafka.structs import TopicPartition
 
 from turnstream.turnlog.interface import Lease
+from turnstream.turnlog.kafka.batches import Record
 from turnstream.turnlog.kafka.clients import open_consumer
-from turnstream.turnlog.kafka.reader import Record
+from turnstream.turnlog.kafka.owners import client_id_of
 from turnstream.turnlog.kafka.settings import KafkaSettings, consumer_config
 
 logger = logging.getLogger(__name__)
@@ -55,11 +56,14 @@ class GroupEvents(Protocol):
 
 
 class Membership:
-    """One member of the group. All methods are called in the event loop."""
+    """One member of the group. All methods are called in the event loop. `ends`: where partitions of the inbox end."""
 
-    def __init__(self, settings: KafkaSettings, events: GroupEvents) -> None:
+    def __init__(self, settings: KafkaSettings, events: GroupEvents, address: str = "") -> None:
+        """`address` is where this worker can be asked; the group's coordinator tells it to the others."""
         self._settings = settings
         self._events = events
+        self._client_id = client_id_of(settings, address)
+        self.ends: dict[int, int] = {}
         self._loop = asyncio.get_running_loop()
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._consumer: Any = None
@@ -71,6 +75,12 @@ class Membership:
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def joined(self) -> bool:
+        """Whether the coordinator counts this process among the members."""
+        consumer = self._consumer
+        return consumer is not None and consumer.group_metadata().generation_id >= 0
 
     def metadata(self, leases: Collection[Lease]) -> Any:
         """The membership under which all of these are held. From any thread. Raises NoMember.
@@ -140,6 +150,7 @@ class Membership:
             consumer_config(self._settings)
             | {
                 "group_id": self._settings.group,
+                "client_id": self._client_id,
                 "partition_assignment_strategy": (assignor,),
                 "session_timeout_ms": session_ms,
                 "heartbeat_interval_ms": session_ms // 6,
@@ -177,6 +188,7 @@ class Membership:
                 self._commands.get()(consumer)
             for tp, records in consumer.poll(timeout_ms=_POLL_MS).items():
                 self._call(self._events.received, tp.partition, records)
+            self.ends = {tp.partition: consumer.highwater(tp) or 0 for tp in consumer.assignment()}
 
     def _own(self, partitions: Iterable[int], generation: int) -> None:
         with self._lock:

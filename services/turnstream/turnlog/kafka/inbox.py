@@ -10,6 +10,8 @@ import kafka.errors
 
 from turnstream.turnlog.errors import InboxFull, LogUnavailable, MessageTooLarge
 from turnstream.turnlog.interface import Accepted, Position
+from turnstream.turnlog.kafka import metrics
+from turnstream.turnlog.kafka.backlog import Backlog
 from turnstream.turnlog.kafka.clients import close_producer, open_producer
 from turnstream.turnlog.kafka.records import inbox_key
 from turnstream.turnlog.kafka.settings import KafkaSettings, producer_config
@@ -19,13 +21,15 @@ logger = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _SAME_ID = "Try later, with the same message id."
+_REASONS = {LogUnavailable: "unavailable", MessageTooLarge: "too_large"}
 
 
 class InboxProducer:
     """The idempotent producer of one gateway, and what it accepted that was not answered yet. Loop-bound."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, backlog: Backlog) -> None:
         self._settings = settings
+        self._backlog = backlog
         self._producer: Any = None
         self._opening: asyncio.Task[None] | None = None
         self._waiting: dict[tuple[str, str], asyncio.Future[Position]] = {}
@@ -65,18 +69,41 @@ class InboxProducer:
         earlier = self._waiting.get(key)
         if earlier is not None:
             return Accepted(await self._acknowledged(earlier), duplicate=True)
+        try:
+            accepted = await self._accept_new(key, partition, data)
+        except (InboxFull, MessageTooLarge) as error:
+            metrics.REFUSED.labels(_REASONS.get(type(error), "full")).inc()
+            raise
+        metrics.ACCEPTED.inc()
+        return accepted
+
+    async def _accept_new(self, key: tuple[str, str], partition: int, data: bytes) -> Accepted:
         if len(data) > self._settings.max_message_bytes:
             limit = self._settings.max_message_bytes
-            raise MessageTooLarge(f"message '{message_id}' has {len(data)} bytes; at most {limit} are allowed")
-        self._check_room(conversation_id)
+            raise MessageTooLarge(f"message '{key[1]}' has {len(data)} bytes; kafka.max_message_bytes is {limit}")
+        self._check_room(key[0], partition)
         producer = await self._ready_producer()
-        position = self._send(producer, key, partition, data)
+        position = self._send(producer, inbox_key(*key), partition, data)
         self._waiting[key] = position
-        self._of_conversation[conversation_id] += 1
+        self._of_conversation[key[0]] += 1
+        metrics.WAITING.inc()
         try:
-            return Accepted(await self._acknowledged(position))
+            with metrics.ACCEPT_SECONDS.time():
+                return Accepted(await self._acknowledged(position))
         except LogUnavailable:
             self.answered(*key)
+            self._renew(producer)
+            raise
+        except MessageTooLarge:
+            self.answered(*key)
+            raise
+
+    async def ask(self, key: bytes, partition: int, data: bytes) -> None:
+        """Put a question there; it takes nobody's room. Raises LogUnavailable."""
+        producer = await self._ready_producer()
+        try:
+            await self._acknowledged(self._send(producer, key, partition, data))
+        except LogUnavailable:
             self._renew(producer)
             raise
 
@@ -89,9 +116,14 @@ class InboxProducer:
                 raise LogUnavailable(f"Kafka does not answer. {_SAME_ID}") from error
         return self._producer
 
+    def is_waiting(self, conversation_id: str, message_id: str) -> bool:
+        """Whether this gateway put it into the inbox and has not heard of its turn."""
+        return (conversation_id, message_id) in self._waiting
+
     def answered(self, conversation_id: str, message_id: str) -> None:
         """It waits no more."""
         if self._waiting.pop((conversation_id, message_id), None) is not None:
+            metrics.WAITING.dec()
             self._of_conversation[conversation_id] -= 1
             if not self._of_conversation[conversation_id]:
                 del self._of_conversation[conversation_id]
@@ -103,19 +135,20 @@ class InboxProducer:
         if self._producer is not None:
             await asyncio.to_thread(close_producer, self._producer, 2.0)
 
-    def _check_room(self, conversation_id: str) -> None:
+    def _check_room(self, conversation_id: str, partition: int) -> None:
         settings = self._settings
+        self._backlog.check_room(partition)
         if len(self._waiting) >= settings.max_unanswered:
             raise InboxFull(f"{len(self._waiting)} messages are waiting to be answered. {_SAME_ID}")
         if self._of_conversation[conversation_id] >= settings.max_unanswered_per_conversation:
             raise InboxFull(f"too many messages of conversation '{conversation_id}' are waiting. {_SAME_ID}")
 
-    def _send(self, producer: Any, key: tuple[str, str], partition: int, data: bytes) -> "asyncio.Future[Position]":
+    def _send(self, producer: Any, key: bytes, partition: int, data: bytes) -> "asyncio.Future[Position]":
         loop = asyncio.get_running_loop()
         acknowledged: asyncio.Future[Position] = loop.create_future()
         acknowledged.add_done_callback(lambda future: future.cancelled() or future.exception())
         try:
-            sent = producer.send(self._settings.inbox, data, inbox_key(*key), partition=partition)
+            sent = producer.send(self._settings.inbox, data, key, partition=partition)
         except kafka.errors.KafkaError as error:
             acknowledged.set_exception(error)
             return acknowledged
@@ -133,9 +166,16 @@ class InboxProducer:
     async def _acknowledged(self, position: "asyncio.Future[Position]") -> Position:
         try:
             async with asyncio.timeout(self._settings.accept_timeout_s):
-                return await asyncio.shield(position)
+                found = await asyncio.shield(position)
+        except kafka.errors.MessageSizeTooLargeError as error:
+            raise MessageTooLarge(
+                f"the broker takes no message of this size: max.message.bytes of topic '{self._settings.inbox}' "
+                f"is less than kafka.max_message_bytes ({self._settings.max_message_bytes})"
+            ) from error
         except (TimeoutError, kafka.errors.KafkaError) as error:
             raise LogUnavailable(f"Kafka did not acknowledge the message ({error!r}). {_SAME_ID}") from error
+        self._backlog.accepted(found.partition, found.offset)
+        return found
 
 
 def _open_producer(settings: KafkaSettings) -> Any:

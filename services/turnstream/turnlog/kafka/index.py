@@ -1,119 +1,238 @@
 """What a worker knows of a conversation without its turns: which messages have one, and where it stands.
 
-An index is written in the transaction of the turn that changes it, in segments of 64 turns: a turn rewrites one
-segment, so that turn 2,000 costs what turn 10 does, and restoring reads the conversations that there are, not the
-turns that there were.
+An index is written in the transaction of the turn that changes it. It comes in segments of 64 turns, of which the
+newest, the head, is rewritten with each turn: turn 2,000 costs what turn 10 does, and restoring reads the
+conversations that there are, not the turns that there were. In memory an index is the bytes that are in the log.
+
+    head:    version (1), number of its first turn (4), time of the newest turn (4, seconds), turn of the newest
+             snapshot (4) and its offset in the archive (8), then an entry for each turn
+    segment: version (1), then an entry for each of its 64 turns
+    entry:   digest of the message's id (8), offset of the turn (6)
 """
 
 import hashlib
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
-from turnstream.turnlog.interface import Snapshot
-from turnstream.turnlog.kafka.records import ERASED, STATE_VERSION, Progress, decode_progress, decode_snapshot
+from turnstream.turnlog.kafka.records import (
+    BUCKET,
+    ERASED,
+    HEAD,
+    PROGRESS_KEY,
+    SEGMENT,
+    STATE_VERSION,
+    Progress,
+    check_version,
+    decode_bucket_place,
+    decode_progress,
+)
 
 SEGMENT_TURNS = 64
-_DIGEST_BYTES = 16
-_HEAD = struct.Struct(">Bq")
-_ENTRY = struct.Struct(f">{_DIGEST_BYTES}sq")
-
-_PROGRESS, _SEGMENT, _SNAPSHOT = "p", "c", "s"
-
-
-def digest_of(message_id: str) -> bytes:
-    """128 bits stand for a message's id: two ids of one conversation do not meet."""
-    return hashlib.blake2b(message_id.encode(), digest_size=_DIGEST_BYTES).digest()
+_DIGEST_BYTES = 8
+_HEAD = struct.Struct(">BIIIq")
+_ENTRY_BYTES = _DIGEST_BYTES + 6
+_OFFSET_BYTES = 6
+_NO_OFFSET = b"\xff" * _OFFSET_BYTES
+_VERSION = bytes([STATE_VERSION])
 
 
-def segment_of(turn_number: int) -> int:
-    return (turn_number - 1) // SEGMENT_TURNS
+def digest_of(name: str) -> bytes:
+    """64 bits stand for a message's id: two ids of one conversation meet with a chance of 1 in 10 billion billion."""
+    return hashlib.blake2b(name.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ConversationIndex:
-    """`segments` as they are in the state topic, by number."""
+    """`entries` are those of the head, `segments` those of the earlier segments; `active_s` is Unix time.
 
-    segments: dict[int, bytes] = field(default_factory=dict)
-    snapshot: Snapshot | None = None
+    `is_archived`: it was read from the archive, and the state topic holds nothing of it.
+    """
+
+    first_turn: int = 1
+    active_s: int = 0
+    snapshot_turn: int = 0
+    snapshot_offset: int = ERASED
+    entries: bytes = b""
+    segments: tuple[bytes, ...] = ()
+    is_archived: bool = False
 
     @property
     def last_turn(self) -> int:
-        if not self.segments:
-            return 0
-        last = max(self.segments)
-        return last * SEGMENT_TURNS + (len(self.segments[last]) - _HEAD.size) // _ENTRY.size
+        return self.first_turn - 1 + len(self.entries) // _ENTRY_BYTES
 
     def find(self, message_id: str) -> int | None:
         """The offset of the turn that answered this message; `ERASED`; None where it has no turn."""
-        digest = digest_of(message_id)
-        for segment in sorted(self.segments, reverse=True):
-            data = self.segments[segment]
-            place = data.find(digest, _HEAD.size)
-            while place >= 0:
-                if (place - _HEAD.size) % _ENTRY.size == 0:
-                    return int(_ENTRY.unpack_from(data, place)[1])
-                place = data.find(digest, place + 1)
+        return self.find_digest(digest_of(message_id))
+
+    def find_digest(self, digest: bytes) -> int | None:
+        for entries in (self.entries, *reversed(self.segments)):
+            place = find_entry(entries, digest, _ENTRY_BYTES)
+            if place >= 0:
+                return _offset_at(entries, place)
         return None
 
     def offsets(self, from_turn: int = 1) -> list[tuple[int, int]]:
         """Number and offset of the turns from a number on that were not erased."""
-        return [(turn, offset) for turn, offset in self._entries() if turn >= from_turn and offset != ERASED]
+        first = max(0, (from_turn - 1) // SEGMENT_TURNS)
+        return [(turn, o) for turn, o in self._entries(first) if turn >= from_turn and o != ERASED]
 
-    def extended(self, turn_number: int, message_id: str, offset: int) -> tuple[int, bytes]:
-        """The segment, by number, with one more turn. This index stays as it is."""
-        segment = segment_of(turn_number)
-        data = self.segments.get(segment) or _HEAD.pack(STATE_VERSION, segment)
-        return segment, data + _ENTRY.pack(digest_of(message_id), offset)
+    def extended(self, message_id: str, offset: int, now_s: int) -> "ConversationIndex":
+        """The index with one more turn."""
+        entry = digest_of(message_id) + offset.to_bytes(_OFFSET_BYTES, "big")
+        if len(self.entries) < SEGMENT_TURNS * _ENTRY_BYTES:
+            return replace(self, entries=self.entries + entry, active_s=now_s, is_archived=False)
+        return replace(
+            self,
+            first_turn=self.first_turn + SEGMENT_TURNS,
+            entries=entry,
+            segments=(*self.segments, self.entries),
+            active_s=now_s,
+            is_archived=False,
+        )
+
+    def with_snapshot(self, turn_number: int, offset: int) -> "ConversationIndex":
+        return replace(self, snapshot_turn=turn_number, snapshot_offset=offset)
 
     def erased(self) -> "ConversationIndex":
         """The index when all turns are gone: that their messages were answered is still known."""
-        segments = {number: _without_offsets(data) for number, data in self.segments.items()}
-        return ConversationIndex(segments)
+        return replace(
+            self,
+            entries=_without_offsets(self.entries),
+            segments=tuple(_without_offsets(entries) for entries in self.segments),
+            snapshot_turn=0,
+            snapshot_offset=ERASED,
+        )
 
     def erased_turns(self) -> frozenset[int]:
         """The numbers of turns that were erased."""
-        return frozenset(turn for turn, offset in self._entries() if offset == ERASED)
+        return frozenset(turn for turn, offset in self._entries(0) if offset == ERASED)
 
-    def _entries(self) -> Iterator[tuple[int, int]]:
-        for segment in sorted(self.segments):
-            entries = _ENTRY.iter_unpack(self.segments[segment][_HEAD.size :])
-            for place, (_, offset) in enumerate(entries):
-                yield segment * SEGMENT_TURNS + place + 1, offset
+    def head(self) -> bytes:
+        """The head as it is in the state topic."""
+        fields = (self.first_turn, self.active_s, self.snapshot_turn, self.snapshot_offset)
+        return _HEAD.pack(STATE_VERSION, *fields) + self.entries
+
+    def whole(self) -> bytes:
+        """The index as it is in the archive: a head that holds all entries."""
+        return replace(self, first_turn=1, entries=b"".join((*self.segments, self.entries)), segments=()).head()
+
+    def _entries(self, first_segment: int) -> Iterator[tuple[int, int]]:
+        for number in range(first_segment, len(self.segments) + 1):
+            entries = self.segments[number] if number < len(self.segments) else self.entries
+            for place in range(0, len(entries), _ENTRY_BYTES):
+                yield number * SEGMENT_TURNS + place // _ENTRY_BYTES + 1, _offset_at(entries, place)
 
 
-def _without_offsets(data: bytes) -> bytes:
-    entries = _ENTRY.iter_unpack(data[_HEAD.size :])
-    return data[: _HEAD.size] + b"".join(_ENTRY.pack(digest, ERASED) for digest, _ in entries)
+def index_of_whole(data: bytes) -> ConversationIndex:
+    """From the archive. Raises ValueError for one of another version."""
+    check_version(data)
+    whole = _of_head(data, ())
+    step = SEGMENT_TURNS * _ENTRY_BYTES
+    parts = [whole.entries[place : place + step] for place in range(0, len(whole.entries), step)] or [b""]
+    return replace(
+        whole,
+        first_turn=(len(parts) - 1) * SEGMENT_TURNS + 1,
+        entries=parts[-1],
+        segments=tuple(parts[:-1]),
+        is_archived=True,
+    )
+
+
+def active_of_head(head: bytes) -> int:
+    """When the conversation had its newest turn, in seconds of Unix time."""
+    return int(_HEAD.unpack_from(head)[2])
+
+
+def find_entry(entries: bytes | bytearray, name: bytes, entry_bytes: int) -> int:
+    """Where the entry that begins with `name` begins; -1 where there is none."""
+    place = entries.find(name)
+    while place >= 0 and place % entry_bytes:
+        place = entries.find(name, place + 1)
+    return place
+
+
+def _of_head(head: bytes, segments: tuple[bytes, ...]) -> ConversationIndex:
+    _, first_turn, active_s, snapshot_turn, snapshot_offset = _HEAD.unpack_from(head)
+    return ConversationIndex(first_turn, active_s, snapshot_turn, snapshot_offset, head[_HEAD.size :], segments)
+
+
+def _offset_at(entries: bytes, place: int) -> int:
+    offset = entries[place + _DIGEST_BYTES : place + _ENTRY_BYTES]
+    return ERASED if offset == _NO_OFFSET else int.from_bytes(offset, "big")
+
+
+def _without_offsets(entries: bytes) -> bytes:
+    places = range(0, len(entries), _ENTRY_BYTES)
+    return b"".join(entries[place : place + _DIGEST_BYTES] + _NO_OFFSET for place in places)
 
 
 @dataclass(slots=True)
 class PartitionState:
-    """All that a worker holds of a partition, as committed."""
+    """All that a worker holds of a partition, as committed: bytes by conversation, decoded when they are needed.
+
+    `buckets` says where the archive's buckets stand, by number.
+    """
 
     progress: Progress = field(default_factory=Progress)
-    conversations: dict[str, ConversationIndex] = field(default_factory=dict)
+    heads: dict[bytes, bytes] = field(default_factory=dict)
+    segments: dict[bytes, bytes] = field(default_factory=dict)
+    buckets: dict[int, int] = field(default_factory=dict)
 
     def apply(self, key: bytes, value: bytes | None) -> None:
         """Take in a record of the state topic. Raises ValueError for one of another version."""
-        kind, _, rest = key.decode().partition("\0")
-        if kind == _PROGRESS and value is not None:
+        if value is not None and value[:1] != _VERSION:
+            check_version(value)
+        kind = key[:1]
+        if kind == HEAD:
+            _put(self.heads, key[1:], value)
+        elif kind == SEGMENT:
+            _put(self.segments, key[1:], value)
+        elif kind == BUCKET and value is not None:
+            self.buckets[int(key[1:])] = decode_bucket_place(value)
+        elif key == PROGRESS_KEY and value is not None:
             self.progress = decode_progress(value)
-        elif kind == _SEGMENT:
-            conversation_id, _, number = rest.rpartition("\0")
-            self._apply_segment(conversation_id, int(number), value)
-        elif kind == _SNAPSHOT:
-            index = self.conversations.setdefault(rest, ConversationIndex())
-            index.snapshot = None if value is None else decode_snapshot(value)
 
-    def _apply_segment(self, conversation_id: str, number: int, value: bytes | None) -> None:
-        index = self.conversations.setdefault(conversation_id, ConversationIndex())
-        if value is None:
-            index.segments.pop(number, None)
-        elif value[:1] != bytes([STATE_VERSION]):
-            raise ValueError(f"an index of version {value[:1].hex()}; this one reads {STATE_VERSION}")
-        else:
-            index.segments[number] = value
+    def index(self, conversation_id: str) -> ConversationIndex | None:
+        """None where nothing is known of the conversation; the archive may know more."""
+        conversation = conversation_id.encode()
+        head = self.heads.get(conversation)
+        if head is None:
+            return None
+        index = _of_head(head, ())
+        if index.first_turn == 1:
+            return index
+        count = (index.first_turn - 1) // SEGMENT_TURNS
+        segments = tuple(self.segments[b"%b\0%d" % (conversation, n)][1:] for n in range(count))
+        return replace(index, segments=segments)
 
-    def index(self, conversation_id: str) -> ConversationIndex:
-        return self.conversations.get(conversation_id) or ConversationIndex()
+    def put(self, conversation_id: str, index: ConversationIndex, segments: Iterable[int]) -> None:
+        """The index after a turn that rewrote these earlier segments."""
+        conversation = conversation_id.encode()
+        for number in segments:
+            self.segments[b"%b\0%d" % (conversation, number)] = segment_value(index.segments[number])
+        self.heads[conversation] = index.head()
+
+    def drop(self, conversations: Iterable[bytes]) -> None:
+        """These are in the archive now."""
+        for conversation in conversations:
+            head = self.heads.pop(conversation)
+            for number in range(segments_before(head)):
+                self.segments.pop(b"%b\0%d" % (conversation, number), None)
+
+
+def segment_value(entries: bytes) -> bytes:
+    """An earlier segment as it is in the state topic."""
+    return _VERSION + entries
+
+
+def segments_before(head: bytes) -> int:
+    """How many earlier segments there are."""
+    return (int(_HEAD.unpack_from(head)[1]) - 1) // SEGMENT_TURNS
+
+
+def _put(target: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
+    if value is None:
+        target.pop(key, None)
+    else:
+        target[key] = value

@@ -28,10 +28,15 @@ from turnstream.turnlog.interface import (
     Snapshot,
     Undecodable,
 )
+from turnstream.turnlog.kafka import metrics
+from turnstream.turnlog.kafka.backlog import Backlog
+from turnstream.turnlog.kafka.batches import Record
 from turnstream.turnlog.kafka.connection import Connection, Lookup, unreachable
 from turnstream.turnlog.kafka.gateway import Gateway, decoded
 from turnstream.turnlog.kafka.index import ConversationIndex, PartitionState
-from turnstream.turnlog.kafka.reader import Reader, Record
+from turnstream.turnlog.kafka.owners import Owners
+from turnstream.turnlog.kafka.questions import AFTER_SNAPSHOT, Places, Question, answer, question_name
+from turnstream.turnlog.kafka.reader import THROUGH, Reader
 from turnstream.turnlog.kafka.records import (
     ERASED,
     check_ids,
@@ -43,8 +48,10 @@ from turnstream.turnlog.kafka.records import (
 from turnstream.turnlog.kafka.settings import KafkaSettings
 from turnstream.turnlog.kafka.tail import Heard
 from turnstream.turnlog.kafka.transactor import Erasing, PlannedTurn
-from turnstream.turnlog.kafka.work import KafkaWork
+from turnstream.turnlog.kafka.work import KafkaWork, NotOwned
 from turnstream.turnlog.records import decode_inbox, decode_turn, encode_inbox, encode_turn, erases
+
+_ALL_TURNS = 2**31
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +67,7 @@ class KafkaTurnLog:
         self._settings = settings or KafkaSettings()
         self._connection = Connection(self._settings)
         self._lookup = Lookup(self._settings, self._connection)
+        self._owners = Owners(self._settings)
         self._gateway: Gateway | None = None
         self._opening: asyncio.Task[Gateway] | None = None
         self._work: KafkaWork | None = None
@@ -111,35 +119,73 @@ class KafkaTurnLog:
                     self._check_open()
                     await woken.wait()
 
-    async def work(self, assignee: Assignee) -> None:
+    async def work(self, assignee: Assignee, address: str = "") -> None:
         """Raises RuntimeError where this log serves an assignee already."""
         if self._work is not None:
             raise RuntimeError("this log serves a worker already; open it again for another one")
         self._check_open()
         admin = await self._connection.admin()
         name = f"{self._settings.prefix}worker-{uuid.uuid4().hex}"
-        self._work = KafkaWork(self._settings, admin, name, assignee, self._on_committed)
+        self._work = KafkaWork(self._settings, admin, name, assignee, self._lookup, self._on_committed, address)
         try:
             await self._work.run()
         finally:
             self._work = None
 
+    @property
+    def joined(self) -> bool:
+        return self._work is not None and self._work.joined
+
+    async def trouble(self) -> str:
+        return await self._connection.trouble()
+
+    async def archive_idle(self, before_s: int) -> int:
+        """Archive this worker's conversations without a turn since a moment of Unix time; how many there were.
+
+        Workers do so by themselves, for what was idle for `idle_after_h`.
+        """
+        return 0 if self._work is None else await self._work.archive_idle(before_s)
+
     async def leave(self) -> None:
         if self._work is not None:
             await self._work.leave()
 
-    async def conversation(self, conversation_id: str) -> ConversationState:
-        index = await self._index_of(conversation_id)
-        offsets = index.offsets(index.snapshot.turn_number + 1 if index.snapshot else 1)
+    async def conversation(self, conversation_id: str, *, from_turn: int | None = None) -> ConversationState:
         partition = self.partition_of(conversation_id)
-        records = await self._lookup.turns_at(partition, [offset for _, offset in offsets])
-        entries = [_turn_entry(record) for record in records if record.value is not None]
-        return ConversationState(
-            last_turn=index.last_turn,
-            turns=tuple(entry.record for entry in entries if isinstance(entry, Entry)),
-            snapshot=index.snapshot,
-            undecodable=tuple(entry for entry in entries if isinstance(entry, Undecodable)),
-        )
+        after_snapshot = from_turn is None
+        while True:
+            question = Question(AFTER_SNAPSHOT if from_turn is None else max(1, from_turn), _ALL_TURNS)
+            places = await self._places(conversation_id, question)
+            snapshot = None
+            if after_snapshot and places.snapshot is not None:
+                snapshot = await self._lookup.snapshot(partition, places.snapshot[1])
+                if snapshot is None:
+                    # A newer one was written in the meantime.
+                    continue
+            records = await self._lookup.turns_at(partition, [offset for _, offset in places.turns])
+            entries = [_turn_entry(record) for record in records if record.value is not None]
+            return ConversationState(
+                last_turn=places.last_turn,
+                turns=tuple(entry.record for entry in entries if isinstance(entry, Entry)),
+                snapshot=snapshot,
+                undecodable=tuple(entry for entry in entries if isinstance(entry, Undecodable)),
+            )
+
+    async def _places(self, conversation_id: str, question: Question) -> Places:
+        here = await self._answer_here(conversation_id, question)
+        return await (await self._opened_gateway()).places(conversation_id, question) if here is None else here
+
+    async def _answer_here(self, conversation_id: str, question: Question) -> Places | None:
+        partition = self.partition_of(conversation_id)
+        if self._work is None:
+            return None
+        try:
+            return answer(await self._work.index(partition, conversation_id), question)
+        except NotOwned:
+            return None
+
+    async def owner_of(self, partition: int) -> str | None:
+        return await self._lookup.with_admin(lambda admin: self._owners.address(admin, partition))
 
     async def commit(self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None) -> Position:
         """Raises TurnTooLarge also: committing it again is in vain."""
@@ -169,9 +215,9 @@ class KafkaTurnLog:
         return await self._work.commit(lease, turn, record.inbox_offset)
 
     async def _erasing(self, conversation_id: str) -> Erasing:
-        offsets = (await self._index_of(conversation_id)).offsets()
-        records = await self._lookup.turns_at(self.partition_of(conversation_id), [offset for _, offset in offsets])
-        return Erasing(tuple(number for number, _ in offsets), tuple(message_of(r.headers) for r in records))
+        turns = (await self._places(conversation_id, Question(1, _ALL_TURNS))).turns
+        records = await self._lookup.turns_at(self.partition_of(conversation_id), [offset for _, offset in turns])
+        return Erasing(tuple(number for number, _ in turns), tuple(message_of(r.headers) for r in records))
 
     async def read_inbox(
         self, partition: int | None = None, after_offset: int = -1
@@ -180,10 +226,11 @@ class KafkaTurnLog:
 
         def keeps(record: Record, state: PartitionState) -> bool:
             conversation_id, message_id = split_key(record.key)
-            if record.key is None or record.key in seen:
+            if record.key is None or record.key in seen or question_name(message_id):
                 return False
             seen.add(record.key)
-            return state.index(conversation_id).find(message_id) != ERASED
+            index = state.index(conversation_id)
+            return index is None or index.find(message_id) != ERASED
 
         async for record in self._read(self._settings.inbox, partition, after_offset, keeps):
             yield _inbox_entry(record)
@@ -196,7 +243,8 @@ class KafkaTurnLog:
         def keeps(record: Record, state: PartitionState) -> bool:
             conversation_id, _ = split_key(record.key)
             if conversation_id not in erased:
-                erased[conversation_id] = state.index(conversation_id).erased_turns()
+                index = state.index(conversation_id)
+                erased[conversation_id] = frozenset() if index is None else index.erased_turns()
             return turn_number_of(record.key) not in erased[conversation_id]
 
         async for record in self._read(self._settings.turns, partition, after_offset, keeps):
@@ -213,7 +261,7 @@ class KafkaTurnLog:
         admin = await self._connection.admin()
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "turnlog-scan") as executor:
-            reader = await loop.run_in_executor(executor, Reader, self._settings, admin)
+            reader = await loop.run_in_executor(executor, Reader, self._settings, admin, THROUGH)
             try:
                 for place in range(self.partitions) if partition is None else (partition,):
                     chunks = await loop.run_in_executor(executor, _scan, reader, topic, place, after_offset)
@@ -264,15 +312,10 @@ class KafkaTurnLog:
             raise
 
     async def _open_gateway(self) -> Gateway:
-        await self._connection.admin()
-        self._gateway = Gateway(self._settings, self._lookup, self._index_of)
+        backlog = Backlog(self._settings, await self._connection.admin())
+        self._gateway = Gateway(self._settings, self._lookup, backlog, self._answer_here)
         await self._gateway.open()
         return self._gateway
-
-    async def _index_of(self, conversation_id: str) -> ConversationIndex:
-        partition = self.partition_of(conversation_id)
-        index = None if self._work is None else self._work.index(partition, conversation_id)
-        return await self._lookup.index(partition, conversation_id) if index is None else index
 
     def _on_committed(self, turn: PlannedTurn, offset: int) -> None:
         if self._gateway is not None:
@@ -283,7 +326,7 @@ Chunk = tuple[PartitionState, list[Record]]
 
 
 def _scan(reader: Reader, topic: str, partition: int, after_offset: int) -> Iterator[Chunk]:
-    state = reader.states([partition])[partition]
+    _, state = next(reader.states([partition]))
     tp = TopicPartition(topic, partition)
     until = reader.committed_end(tp)
     return ((state, records) for records in reader.scan(topic, partition, after_offset, until))
@@ -308,4 +351,5 @@ def _entry(
     except UndecodableRecord as error:
         damaged = Undecodable(log, position, str(error), conversation_id, message_id)
         logger.error("%s", damaged)
+        metrics.UNDECODABLE.labels(log).inc()
         return damaged

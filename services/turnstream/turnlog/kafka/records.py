@@ -1,16 +1,22 @@
 """Keys, headers and the log's own small records, as they are in Kafka.
 
-| topic   | key                          | value                                                      |
-| ------- | ---------------------------- | ---------------------------------------------------------- |
-| inbox   | conversation NUL message id  | InboxMessage; none: erased                                 |
-| turns   | conversation NUL turn number | TurnRecord, with the message's id in a header; none: erased |
-| state   | `p`                          | Progress of the partition                                  |
-| state   | `c` NUL conversation NUL n   | segment n of a conversation's index, see `index`           |
-| state   | `s` NUL conversation         | its newest snapshot                                        |
-| repeats | conversation NUL message id  | the offset of the turn that answered it before             |
+| topic   | key                          | value                                                                |
+| ------- | ---------------------------- | -------------------------------------------------------------------- |
+| inbox   | conversation NUL message id  | InboxMessage; none: erased                                           |
+| inbox   | conversation NUL NUL name    | a gateway's question, see `questions`                                |
+| turns   | conversation NUL turn number | TurnRecord, with the message's id in a header; none: erased          |
+| state   | `p`                          | Progress of the partition                                            |
+| state   | `h` conversation             | the newest segment of the conversation's index, see `index`          |
+| state   | `c` conversation NUL n       | its earlier segment n                                                |
+| state   | `b` n                        | where bucket n of the archive stands, see `archive`                  |
+| archive | `s` conversation             | its newest snapshot                                                  |
+| archive | `i` conversation             | its whole index, from when it was idle                               |
+| archive | `b` n                        | bucket n: which conversations are in the archive, and where          |
+| places  | conversation NUL message id  | where the turn stands that answered it before                        |
+| places  | conversation NUL NUL name    | the answer to a question                                             |
 
 A record is in the partition of its conversation in every topic. Keys are unique to a record, so that compaction takes
-away nothing but what a tombstone erases.
+away nothing but what was written anew and what a tombstone erases. What is in the archive is read by its offset only.
 """
 
 import struct
@@ -22,9 +28,12 @@ from turnstream.turnlog.interface import Snapshot
 
 SEPARATOR = "\0"
 MESSAGE_HEADER = "message"
-STATE_VERSION = 1
+STATE_VERSION = 2
 ERASED = -1
+
 PROGRESS_KEY = b"p"
+HEAD, SEGMENT, BUCKET, SNAPSHOT, INDEX = b"h", b"c", b"b", b"s", b"i"
+"""First bytes of keys."""
 
 Header = tuple[str, bytes]
 
@@ -85,17 +94,17 @@ def message_of(headers: Sequence[Header]) -> str:
     return next((value.decode(errors="replace") for name, value in headers if name == MESSAGE_HEADER), "")
 
 
-def segment_key(conversation_id: str, segment: int) -> bytes:
-    return SEPARATOR.join(("c", conversation_id, str(segment))).encode()
+def segment_key(conversation: bytes, segment: int) -> bytes:
+    return b"%b%b\0%d" % (SEGMENT, conversation, segment)
 
 
-def snapshot_key(conversation_id: str) -> bytes:
-    return SEPARATOR.join(("s", conversation_id)).encode()
+def bucket_key(bucket: int) -> bytes:
+    return b"%b%d" % (BUCKET, bucket)
 
 
 _PROGRESS = struct.Struct(">Bq")
 _SNAPSHOT = struct.Struct(">Bq")
-_OFFSET = struct.Struct(">q")
+_BUCKET_PLACE = struct.Struct(">Bq")
 
 
 def encode_progress(progress: Progress) -> bytes:
@@ -110,6 +119,19 @@ def decode_progress(data: bytes) -> Progress:
     return Progress(position, struct.unpack(f">{len(rest) // 8}q", rest))
 
 
+def note_of(progress: Progress) -> str:
+    """What the group's committed offset says besides: whoever reads it knows how much waits, in any order."""
+    return f"{progress.position} {len(progress.waiting)}"
+
+
+def backlog_of(end: int, committed: int, note: str) -> int:
+    """How many messages of a partition wait, where its inbox ends at `end`."""
+    position, _, waiting = note.partition(" ")
+    if position.isdecimal() and waiting.isdecimal():
+        return max(0, end - int(position)) + int(waiting)
+    return max(0, end - max(0, committed))
+
+
 def encode_snapshot(snapshot: Snapshot) -> bytes:
     return _SNAPSHOT.pack(STATE_VERSION, snapshot.turn_number) + snapshot.payload
 
@@ -120,16 +142,28 @@ def decode_snapshot(data: bytes) -> Snapshot:
     return Snapshot(turn_number, data[_SNAPSHOT.size :])
 
 
-def encode_offset(offset: int) -> bytes:
-    return _OFFSET.pack(offset)
+def encode_bucket_place(offset: int) -> bytes:
+    """Where in the archive a bucket stands."""
+    return _BUCKET_PLACE.pack(STATE_VERSION, offset)
 
 
-def decode_offset(data: bytes) -> int:
-    return int(_OFFSET.unpack(data)[0])
+def decode_bucket_place(data: bytes) -> int:
+    """Raises ValueError where it is none of this version."""
+    return _unpack(_BUCKET_PLACE, data)[1]
+
+
+def check_version(data: bytes) -> None:
+    """Raises ValueError where it is none of this version."""
+    if data[:1] != _VERSION:
+        raise ValueError(f"a state record of version {data[:1].hex() or 'none'}; this one reads {STATE_VERSION}")
+
+
+_VERSION = bytes([STATE_VERSION])
 
 
 def _unpack(layout: struct.Struct, data: bytes) -> tuple[int, int]:
-    if len(data) < layout.size or data[0] != STATE_VERSION:
-        raise ValueError(f"a state record of version {data[:1].hex() or 'none'}; this one reads {STATE_VERSION}")
+    check_version(data)
+    if len(data) < layout.size:
+        raise ValueError(f"a state record of version {STATE_VERSION} that is cut off")
     version, number = layout.unpack_from(data)
     return int(version), int(number)

@@ -10,7 +10,9 @@ class KafkaSettings:
     are refused. A worker that died is replaced `session_timeout_s` after its last heartbeat; the broker allows no less
     than its `group.min.session.timeout.ms` (6 s by default). A dead worker's open transaction is ended by the worker
     that takes over after `fence_after_s`; `transaction_timeout_s` is what ends it where none takes over.
-    `max_message_bytes` bounds one message or one turn. Empty strings mean: not given.
+    `max_message_bytes` bounds one message or one turn. `max_unanswered` is one gateway's share of what waits,
+    `max_backlog_per_partition` is what may wait in all, from whichever gateway. A conversation that was idle for
+    `idle_after_h` leaves the memory of its worker. Empty strings mean: not given.
     """
 
     bootstrap_servers: str = "127.0.0.1:9092"
@@ -22,6 +24,8 @@ class KafkaSettings:
     max_message_bytes: int = 4 * 1024 * 1024
     max_unanswered: int = 10_000
     max_unanswered_per_conversation: int = 100
+    max_backlog_per_partition: int = 20_000
+    idle_after_h: float = 720.0
     accept_timeout_s: float = 5.0
     session_timeout_s: float = 6.0
     transaction_timeout_s: float = 10.0
@@ -48,8 +52,12 @@ class KafkaSettings:
         return f"{self.prefix}state"
 
     @property
-    def repeats(self) -> str:
-        return f"{self.prefix}repeats"
+    def archive(self) -> str:
+        return f"{self.prefix}archive"
+
+    @property
+    def places(self) -> str:
+        return f"{self.prefix}places"
 
     @property
     def group(self) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 import kafka.errors
 from kafka.structs import TopicPartition
 
+from turnstream.turnlog.kafka.batches import Record
 from turnstream.turnlog.kafka.clients import open_consumer
-from turnstream.turnlog.kafka.reader import Record
 from turnstream.turnlog.kafka.settings import KafkaSettings, consumer_config
 
 logger = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class Tail:
 
     def _follow(self, consumer: Any) -> None:
         settings = self._settings
-        topics = (settings.turns, settings.repeats)
+        topics = (settings.turns, settings.places)
         partitions = [TopicPartition(topic, p) for topic in topics for p in range(settings.partitions)]
         consumer.assign(partitions)
         if self._positions:

@@ -11,7 +11,11 @@ from turnstream.turnlog.errors import IncompatibleLog
 from turnstream.turnlog.kafka.settings import KafkaSettings
 
 _HOUR_MS = 3_600_000
-_REPEATS_RETENTION_MS = _HOUR_MS
+_PLACES_RETENTION_MS = _HOUR_MS
+_STATE_SEGMENT_BYTES = 8 * 1024 * 1024
+_STATE_MESSAGE_BYTES = 1024 * 1024
+OVERHEAD_BYTES = 64 * 1024
+"""Room for keys, headers and the batch around a message of the largest size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +27,28 @@ class Topic:
 def topics_of(settings: KafkaSettings) -> tuple[Topic, ...]:
     """All topics of a log.
 
-    Turns are kept for ever; both logs are compacted, so that a tombstone takes a person's record off the disk within
-    `erasure_lag_h`. Compaction waits an hour: a message and its retry are both there while the retry matters.
+    Turns are kept for ever; what holds words is compacted, so that a tombstone takes a person's record off the disk
+    within `erasure_lag_h`. The state is compacted soon and in small segments: whoever takes a
+    partition over reads all of it.
     """
-    common = {
-        "max.message.bytes": str(settings.max_message_bytes + 64 * 1024),
-        "min.insync.replicas": str(max(1, settings.replication - 1)),
-    }
+    common = {"min.insync.replicas": str(max(1, settings.replication - 1))}
+    words = {"max.message.bytes": str(settings.max_message_bytes + OVERHEAD_BYTES)}
     lag_ms = round(settings.erasure_lag_h * _HOUR_MS)
-    erasable = {"max.compaction.lag.ms": str(lag_ms), "min.compaction.lag.ms": str(min(_HOUR_MS, lag_ms))}
+    erasable = words | {"max.compaction.lag.ms": str(lag_ms), "min.compaction.lag.ms": str(min(_HOUR_MS, lag_ms))}
     inbox_ms = str(round(settings.inbox_retention_h * _HOUR_MS))
-    repeats_ms = str(_REPEATS_RETENTION_MS)
+    state = {
+        "max.message.bytes": str(_STATE_MESSAGE_BYTES),
+        "segment.bytes": str(_STATE_SEGMENT_BYTES),
+        "min.cleanable.dirty.ratio": "0.2",
+        "max.compaction.lag.ms": str(lag_ms),
+    }
+    places_ms = str(_PLACES_RETENTION_MS)
     return (
         Topic(settings.inbox, common | erasable | {"cleanup.policy": "compact,delete", "retention.ms": inbox_ms}),
         Topic(settings.turns, common | erasable | {"cleanup.policy": "compact"}),
-        Topic(settings.state, common | {"cleanup.policy": "compact", "max.compaction.lag.ms": str(lag_ms)}),
-        Topic(settings.repeats, common | {"cleanup.policy": "delete", "retention.ms": repeats_ms}),
+        Topic(settings.state, common | state | {"cleanup.policy": "compact"}),
+        Topic(settings.archive, common | erasable | {"cleanup.policy": "compact"}),
+        Topic(settings.places, common | words | {"cleanup.policy": "delete", "retention.ms": places_ms}),
     )
 
 

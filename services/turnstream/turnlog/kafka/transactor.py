@@ -8,18 +8,24 @@ from typing import Any
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from turnstream.turnlog.interface import Lease, Snapshot
+from turnstream.turnlog.kafka import metrics
+from turnstream.turnlog.kafka.archive import with_entries
 from turnstream.turnlog.kafka.clients import close_producer, open_producer
-from turnstream.turnlog.kafka.index import ConversationIndex
+from turnstream.turnlog.kafka.index import ConversationIndex, digest_of, segment_value
 from turnstream.turnlog.kafka.records import (
+    HEAD,
+    INDEX,
     PROGRESS_KEY,
+    SNAPSHOT,
     Progress,
-    encode_offset,
+    bucket_key,
+    encode_bucket_place,
     encode_progress,
     encode_snapshot,
     inbox_key,
     message_header,
+    note_of,
     segment_key,
-    snapshot_key,
     turn_key,
 )
 from turnstream.turnlog.kafka.settings import KafkaSettings, producer_config
@@ -43,7 +49,7 @@ class Erasing:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTurn:
-    """`index` is the conversation's, before this turn."""
+    """`index` is the conversation's, before this turn; `committed_s` is Unix time."""
 
     partition: int
     conversation_id: str
@@ -53,16 +59,26 @@ class PlannedTurn:
     index: ConversationIndex
     snapshot: Snapshot | None = None
     erasing: Erasing | None = None
+    committed_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedRepeat:
-    """A message that came again; its turn is at `offset`."""
+class PlannedPlaces:
+    """What gateways are told of where turns stand: `key` and `value` of a record of the places topic."""
 
     partition: int
-    conversation_id: str
-    message_id: str
-    offset: int
+    key: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedArchiving:
+    """Conversations that leave the state, all of one bucket. `before` is what stands in that bucket now."""
+
+    partition: int
+    bucket: int
+    before: bytes
+    indexes: Mapping[bytes, ConversationIndex]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +86,23 @@ class Plan:
     """One transaction. `progress` is that of each partition after it, `leases` are those that it is made under."""
 
     turns: Sequence[PlannedTurn]
-    repeats: Sequence[PlannedRepeat]
+    places: Sequence[PlannedPlaces]
     progress: Mapping[int, Progress]
     leases: frozenset[Lease]
+    archiving: PlannedArchiving | None = None
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a transaction wrote: the place of each turn, and each conversation's index after it."""
+    """What a transaction wrote.
+
+    The place of each turn, and each conversation's index after it with the numbers of the earlier segments that were
+    written; and where the bucket stands.
+    """
 
     offsets: list[int] = field(default_factory=list)
-    indexes: list[ConversationIndex] = field(default_factory=list)
+    indexes: list[tuple[ConversationIndex, Sequence[int]]] = field(default_factory=list)
+    bucket_offset: int = -1
 
 
 class Transactor:
@@ -98,13 +120,22 @@ class Transactor:
 
     def commit(self, plan: Plan) -> Outcome:
         """Commit all of it. Raises OutcomeUnknown where it may be committed all the same, KafkaError where not."""
+        with metrics.TRANSACTION_SECONDS.time():
+            outcome = self._commit(plan)
+        if plan.turns:
+            metrics.TRANSACTION_TURNS.observe(len(plan.turns))
+        return outcome
+
+    def _commit(self, plan: Plan) -> Outcome:
         producer = self._ready()
         try:
             producer.begin_transaction()
             outcome = self._write(producer, plan)
             producer.send_offsets_to_transaction(
                 {
-                    TopicPartition(self._settings.inbox, partition): OffsetAndMetadata(progress.low, "", -1)
+                    TopicPartition(self._settings.inbox, partition): OffsetAndMetadata(
+                        progress.low, note_of(progress), -1
+                    )
                     for partition, progress in plan.progress.items()
                 },
                 self._metadata(plan.leases),
@@ -165,16 +196,18 @@ class Transactor:
         takes a partition over: it waits for its end and misses nothing.
         """
         settings = self._settings
-        sent = [self._send_turn(producer, turn) for turn in plan.turns]
-        for repeat in plan.repeats:
-            key = inbox_key(repeat.conversation_id, repeat.message_id)
-            producer.send(settings.repeats, encode_offset(repeat.offset), key, partition=repeat.partition)
         for partition, progress in plan.progress.items():
             producer.send(settings.state, encode_progress(progress), PROGRESS_KEY, partition=partition)
+        for places in plan.places:
+            producer.send(settings.places, places.value, places.key, partition=places.partition)
+        sent = [self._send_turn(producer, turn) for turn in plan.turns]
+        snapshots = [self._send_snapshot(producer, turn) for turn in plan.turns]
         producer.flush()
-        outcome = Outcome([future.get(timeout=30).offset for future in sent])
-        for turn, offset in zip(plan.turns, outcome.offsets, strict=True):
-            outcome.indexes.append(self._send_index(producer, turn, offset))
+        outcome = Outcome([_offset(future) for future in sent])
+        for turn, offset, snapshot in zip(plan.turns, outcome.offsets, snapshots, strict=True):
+            outcome.indexes.append(self._send_index(producer, turn, offset, snapshot and _offset(snapshot)))
+        if plan.archiving is not None:
+            outcome.bucket_offset = self._archive(producer, plan.archiving)
         return outcome
 
     def _send_turn(self, producer: Any, turn: PlannedTurn) -> Any:
@@ -193,18 +226,52 @@ class Transactor:
             partition=turn.partition,
         )
 
-    def _send_index(self, producer: Any, turn: PlannedTurn, offset: int) -> ConversationIndex:
-        state = self._settings.state
-        conversation_id, before = turn.conversation_id, turn.index
+    def _send_snapshot(self, producer: Any, turn: PlannedTurn) -> Any:
+        """None where nothing is sent whose place must be known."""
+        archive, key = self._settings.archive, SNAPSHOT + turn.conversation_id.encode()
+        if turn.snapshot is not None:
+            return producer.send(archive, encode_snapshot(turn.snapshot), key, partition=turn.partition)
+        if turn.erasing is not None:
+            producer.send(archive, None, key, partition=turn.partition)
+        return None
+
+    def _send_index(
+        self, producer: Any, turn: PlannedTurn, offset: int, snapshot_offset: int | None
+    ) -> tuple[ConversationIndex, Sequence[int]]:
+        conversation, before = turn.conversation_id.encode(), turn.index
+        known = 0 if turn.erasing is not None or before.is_archived else len(before.segments)
         if turn.erasing is not None:
             before = before.erased()
-            producer.send(state, None, snapshot_key(conversation_id), partition=turn.partition)
-            for number, data in before.segments.items():
-                producer.send(state, data, segment_key(conversation_id, number), partition=turn.partition)
-        number, data = before.extended(turn.turn_number, turn.message_id, offset)
-        producer.send(state, data, segment_key(conversation_id, number), partition=turn.partition)
-        snapshot = before.snapshot
-        if turn.snapshot is not None:
-            snapshot = turn.snapshot
-            producer.send(state, encode_snapshot(snapshot), snapshot_key(conversation_id), partition=turn.partition)
-        return ConversationIndex(before.segments | {number: data}, snapshot)
+        after = before.extended(turn.message_id, offset, turn.committed_s)
+        if turn.snapshot is not None and snapshot_offset is not None:
+            after = after.with_snapshot(turn.snapshot.turn_number, snapshot_offset)
+        written = range(known, len(after.segments))
+        state, partition = self._settings.state, turn.partition
+        for number in written:
+            value = segment_value(after.segments[number])
+            producer.send(state, value, segment_key(conversation, number), partition=partition)
+        producer.send(state, after.head(), HEAD + conversation, partition=partition)
+        return after, written
+
+    def _archive(self, producer: Any, archiving: PlannedArchiving) -> int:
+        """Where the bucket stands after it."""
+        settings, partition = self._settings, archiving.partition
+        sent = {
+            conversation: producer.send(settings.archive, index.whole(), INDEX + conversation, partition=partition)
+            for conversation, index in archiving.indexes.items()
+        }
+        producer.flush()
+        places = {digest_of(conversation.decode()): _offset(future) for conversation, future in sent.items()}
+        bucket = with_entries(archiving.before, places)
+        key = bucket_key(archiving.bucket)
+        offset = _offset(producer.send(settings.archive, bucket, key, partition=partition))
+        producer.send(settings.state, encode_bucket_place(offset), key, partition=partition)
+        for conversation, index in archiving.indexes.items():
+            producer.send(settings.state, None, HEAD + conversation, partition=partition)
+            for number in range(len(index.segments)):
+                producer.send(settings.state, None, segment_key(conversation, number), partition=partition)
+        return offset
+
+
+def _offset(sent: Any) -> int:
+    return int(sent.get(timeout=30).offset)

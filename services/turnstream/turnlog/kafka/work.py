@@ -2,34 +2,46 @@
 
 import asyncio
 import logging
+import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from kafka.structs import TopicPartition
+from typing import Any
 
 from turnstream.turnlog.errors import UndecodableRecord
 from turnstream.turnlog.interface import Assignee, Delivery, Lease, Position, Undecodable
+from turnstream.turnlog.kafka import metrics
+from turnstream.turnlog.kafka.archive import bucket_place
+from turnstream.turnlog.kafka.batches import Record
 from turnstream.turnlog.kafka.committer import Committer
-from turnstream.turnlog.kafka.fencing import fence_transactions
+from turnstream.turnlog.kafka.connection import Lookup
 from turnstream.turnlog.kafka.group import Membership
-from turnstream.turnlog.kafka.index import ConversationIndex, PartitionState
+from turnstream.turnlog.kafka.index import ConversationIndex
 from turnstream.turnlog.kafka.partitions import HeldPartition
-from turnstream.turnlog.kafka.reader import Fence, Reader, Record
-from turnstream.turnlog.kafka.records import split_key
+from turnstream.turnlog.kafka.questions import (
+    Places,
+    answer,
+    decode_question,
+    encode_places,
+    question_key,
+    question_name,
+)
+from turnstream.turnlog.kafka.records import inbox_key, split_key
+from turnstream.turnlog.kafka.restoring import Restorer
 from turnstream.turnlog.kafka.settings import KafkaSettings
-from turnstream.turnlog.kafka.transactor import PlannedRepeat, PlannedTurn, Transactor
+from turnstream.turnlog.kafka.sweeping import Sweeper
+from turnstream.turnlog.kafka.transactor import PlannedPlaces, PlannedTurn, Transactor
 from turnstream.turnlog.records import decode_inbox
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 _MOST_BUFFERED = 2000
 _FEW_BUFFERED = 500
-_PAUSE_S = 0.5
+_MEASURE_EVERY_S = 1.0
+
+
+class NotOwned(Exception):
+    """The partition is another worker's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +59,20 @@ class KafkaWork:
         admin: Any,
         name: str,
         assignee: Assignee,
+        lookup: Lookup,
         committed: Callable[[PlannedTurn, int], None],
+        address: str = "",
     ) -> None:
         """`name` is the transactional id; `committed` hears of each turn, with its offset."""
         self._settings = settings
-        self._admin = admin
-        self._name = name
         self._assignee = assignee
+        self._lookup = lookup
         self._partitions: dict[int, HeldPartition] = {}
-        self._membership = Membership(settings, self)
+        self._membership = Membership(settings, self, address)
         self._transactor = Transactor(settings, name, self._membership.metadata)
-        self._executor = ThreadPoolExecutor(1, "turnlog-restore")
-        self._reader: Reader | None = None
+        self._restorer = Restorer(settings, admin, name)
         self._committer = Committer(self._transactor, self._partitions, self._read_again, committed)
+        self._sweeper = Sweeper(settings, self._partitions, self._committer, lookup)
         self._rows: deque[_Row] = deque()
         self._news = asyncio.Event()
         self._is_holding = False
@@ -68,20 +81,27 @@ class KafkaWork:
         self._left = asyncio.Event()
         self._abandoned = False
 
+    @property
+    def joined(self) -> bool:
+        return self._membership.joined
+
     async def run(self) -> None:
         """Until `leave`, or until cancelled; then the others find this worker gone."""
         delivering = asyncio.create_task(self._deliver_always())
         committing = asyncio.create_task(self._committer.run())
+        sweeping = asyncio.create_task(self._sweeper.run())
+        measuring = asyncio.create_task(self._measure_always())
+        serving = [delivering, committing, sweeping, measuring]
         self._membership.start()
         try:
             leaving = asyncio.ensure_future(self._leaving.wait())
-            done, _ = await asyncio.wait({leaving, delivering, committing}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({leaving, *serving}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
             if not self._abandoned:
                 await self.revoked(list(self._partitions))
         finally:
-            await self._stop([delivering, committing])
+            await self._stop(serving)
 
     async def _stop(self, tasks: Sequence["asyncio.Task[None]"]) -> None:
         for task in tasks:
@@ -91,14 +111,12 @@ class KafkaWork:
             if held.opening is not None:
                 held.opening.cancel()
         self._partitions.clear()
-        if self._reader is not None:
-            self._reader.cancel()
+        self._restorer.cancel()
         await self._membership.close(leave=not self._abandoned)
         await self._committer.close()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._reader is not None:
-            await asyncio.get_running_loop().run_in_executor(self._executor, self._reader.close)
-        self._executor.shutdown(wait=False)
+        await self._restorer.close()
+        self._measure()
         self._left.set()
 
     async def leave(self) -> None:
@@ -110,10 +128,27 @@ class KafkaWork:
         self._abandoned = True
         await self.leave()
 
-    def index(self, partition: int, conversation_id: str) -> ConversationIndex | None:
-        """As committed; None where the partition is not this worker's."""
+    async def archive_idle(self, before_s: int) -> int:
+        return await self._sweeper.sweep(before_s)
+
+    async def index(self, partition: int, conversation_id: str) -> ConversationIndex | None:
+        """As committed; None for a conversation that is new. Raises NotOwned where the partition is another's."""
         held = self._partitions.get(partition)
-        return held.state.index(conversation_id) if held is not None and held.is_claimed else None
+        if held is None or not held.is_claimed:
+            raise NotOwned(partition)
+        return await self._known(held, conversation_id)
+
+    async def _known(self, held: HeldPartition, conversation_id: str) -> ConversationIndex | None:
+        index = held.index(conversation_id)
+        if index is not None or (bucket := bucket_place(held.state, conversation_id)) is None:
+            return index
+        try:
+            found = await self._lookup.archived_index(held.lease.partition, bucket, conversation_id)
+        except KeyError:
+            # The bucket was written anew in the meantime, and compacted: by us, or by the next owner.
+            found = None
+        # What has come since is newer.
+        return held.index(conversation_id) or found
 
     async def commit(self, lease: Lease, turn: PlannedTurn, inbox_offset: int) -> Position:
         return await self._committer.commit(lease, turn, inbox_offset)
@@ -161,9 +196,8 @@ class KafkaWork:
             self._membership.hold(self._claimed())
 
     def _close_down(self, held: HeldPartition) -> None:
+        # Where it is being opened, that passes over it: the same task opens what stays.
         held.is_closing = True
-        if held.opening is not None and not held.is_claimed:
-            held.opening.cancel()
         if self._delivering is not None and self._delivering[0] == held.lease.partition:
             # It was not taken yet: the next owner delivers it.
             self._delivering[1].cancel()
@@ -179,39 +213,45 @@ class KafkaWork:
     # Taking partitions over.
 
     async def _open(self, opened: dict[int, HeldPartition]) -> None:
-        states = await self._until_it_works(lambda: self._restore(list(opened), self._fence))
-        for partition, held in opened.items():
+        async for partition, state in self._restorer.states(list(opened), self._is_wanted(opened)):
+            held = opened[partition]
             if held.is_closing or self._partitions.get(partition) is not held:
                 continue
-            offset = held.begin(states[partition])
+            offset = held.begin(state)
             held.is_claimed = True
             await self._assignee.claimed(held.lease)
             if not held.is_closing:
                 self._membership.resume(partition, offset)
 
-    async def _until_it_works(self, blocking: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                return await loop.run_in_executor(self._executor, blocking)
-            except Exception as error:
-                logger.warning("the state of partitions cannot be read; trying again: %s", repr(error))
-            await asyncio.sleep(_PAUSE_S)
-
-    def _restore(self, partitions: Sequence[int], fence: Fence | None) -> dict[int, PartitionState]:
-        if self._reader is None:
-            self._reader = Reader(self._settings, self._admin)
-        return self._reader.states(partitions, fence)
-
-    def _fence(self, held_back: Sequence[TopicPartition]) -> None:
-        fence_transactions(self._admin, self._settings, held_back, self._name)
+    def _is_wanted(self, opened: dict[int, HeldPartition]) -> Callable[[int], bool]:
+        return lambda partition: self._partitions.get(partition) is opened[partition]
 
     async def _read_again(self, partitions: Sequence[int]) -> None:
         """What is in memory is what is committed again. Whoever lost a partition unknowingly must fence nobody."""
-        states = await self._until_it_works(lambda: self._restore(partitions, None))
-        for partition, state in states.items():
+        async for partition, state in self._restorer.states(partitions, self._partitions.__contains__, fence=False):
             if (held := self._partitions.get(partition)) is not None:
                 held.state = state
+
+    # Measuring.
+
+    async def _measure_always(self) -> None:
+        while True:
+            await asyncio.sleep(_MEASURE_EVERY_S)
+            self._measure()
+
+    def _measure(self) -> None:
+        claimed = {p: held for p, held in self._partitions.items() if held.is_claimed}
+        metrics.OWNED.set(len(claimed))
+        metrics.IN_FLIGHT.set(sum(len(held.in_flight) for held in claimed.values()))
+        metrics.LIVE_CONVERSATIONS.set(sum(len(held.state.heads) for held in claimed.values()))
+        ends = self._membership.ends
+        for partition in range(self._settings.partitions):
+            if partition in claimed:
+                held = claimed[partition]
+                ahead = max(0, ends.get(partition, 0) - held.position)
+                metrics.LAG.labels(partition).set(ahead + len(held.waiting))
+            else:
+                metrics.forget_partition(metrics.LAG, partition)
 
     # Delivering.
 
@@ -234,7 +274,9 @@ class KafkaWork:
         record = row.record
         if not held.wants(record.offset):
             return
-        call = self._call_for(held, record)
+        call = await self._call_for(held, record)
+        if held.is_closing:
+            return
         held.passed(record.offset)
         if call is None:
             return
@@ -247,26 +289,44 @@ class KafkaWork:
         finally:
             self._delivering = None
 
-    def _call_for(self, held: HeldPartition, record: Record) -> Awaitable[None] | None:
+    async def _call_for(self, held: HeldPartition, record: Record) -> Awaitable[None] | None:
         """What is to be done with a record of the inbox: nothing where it is done already."""
         conversation_id, message_id = split_key(record.key)
         position = Position(held.lease.partition, record.offset)
         held.waiting.discard(record.offset)
-        if record.value is None or (conversation_id, message_id) in held.in_flight:
+        if record.value is None or held.came_again((conversation_id, message_id), record.offset):
             return None
-        answered = held.state.index(conversation_id).find(message_id)
-        if answered is not None:
-            self._committer.repeat(held.lease, PlannedRepeat(position.partition, conversation_id, message_id, answered))
+        index = await self._known(held, conversation_id)
+        if name := question_name(message_id):
+            self._answer(held, conversation_id, name, record.value, index)
+            return None
+        if index is not None and (answered := index.find(message_id)) is not None:
+            key = inbox_key(conversation_id, message_id)
+            self._tell(held, key, Places(index.last_turn, found=answered))
             return None
         try:
             message = decode_inbox(record.value, conversation_id)
         except UndecodableRecord as error:
             damaged = Undecodable("inbox", position, str(error), conversation_id, message_id)
             logger.error("%s", damaged)
+            metrics.UNDECODABLE.labels("inbox").inc()
             return self._assignee.undecodable(damaged)
-        held.waiting.add(record.offset)
-        held.in_flight[conversation_id, message_id] = record.offset
+        revived = index if index is not None and index.is_archived else None
+        held.taken((conversation_id, message_id), record.offset, revived)
         return self._assignee.deliver(Delivery(held.lease, position, message))
+
+    def _answer(
+        self, held: HeldPartition, conversation_id: str, name: str, data: bytes, index: ConversationIndex | None
+    ) -> None:
+        try:
+            question = decode_question(data)
+        except (ValueError, struct.error) as error:
+            logger.error("a question about conversation '%s' cannot be read: %s", conversation_id, error)
+            return
+        self._tell(held, question_key(conversation_id, name), answer(index, question))
+
+    def _tell(self, held: HeldPartition, key: bytes, places: Places) -> None:
+        self._committer.tell(held.lease, PlannedPlaces(held.lease.partition, key, encode_places(places)))
 
 
 _background: set["asyncio.Future[None]"] = set()

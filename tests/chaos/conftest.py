@@ -1,0 +1,22 @@
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from support.kafka import sockets_left_to_the_collector
+from turnstream.testing.chaos.stage import KafkaStage
+from turnstream.testing.kafka_broker import KafkaBroker
+
+
+@pytest.fixture
+async def kafka_stage(kafka_broker: KafkaBroker, tmp_path: Path) -> AsyncIterator[KafkaStage]:
+    """On the broker of all tests. What kills the broker must be alone on it."""
+    stage = KafkaStage(tmp_path, shared=kafka_broker, fragile=kafka_broker)
+    yield stage
+    await stage.close()
+
+
+@pytest.fixture(autouse=True)
+def sockets_of_failed_connections() -> Iterator[None]:
+    """Processes and brokers die in these tests."""
+    with sockets_left_to_the_collector():
+        yield
