@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conformance lint format protos lock kafka images test-containers chaos bench clean
+.PHONY: help setup demo test conformance lint format protos lock kafka images test-containers chart test-cluster chaos bench clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -52,6 +52,14 @@ images: $(STAMP) ## Build the container images; BASE=... is the image to build o
 
 test-containers: $(STAMP) ## Test the whole system in containers; says in one line where no Docker engine can be had.
 	$(BIN)/python scripts/container_tests.py
+
+chart: $(STAMP) ## Check the Helm chart; write its table of values, settings schema and golden renders anew.
+	$(BIN)/python scripts/chart.py
+	$(BIN)/python tests/helm/update.py
+	$(BIN)/python -m pytest tests/helm
+
+test-cluster: $(STAMP) ## Test the chart on Kubernetes: a node of this machine, or the cluster of KUBECONFIG.
+	$(BIN)/python scripts/cluster_tests.py
 
 chaos: $(STAMP) ## Crash processes and the broker at random, 500 times (ARGS="--seed 7 --jobs 2").
 	$(BIN)/python -m turnstream.testing.chaos --runs 500 $(ARGS)

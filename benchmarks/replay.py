@@ -33,7 +33,7 @@ from turnstream.dialogue.events import (
 from turnstream.dialogue.fold import Dialogue
 from turnstream.dialogue.proto import event_to_proto, timestamp_to_proto
 from turnstream.dialogue.proto_late import event_read_late
-from turnstream.replay.rebuild import rebuild
+from turnstream.replay.rebuild import rarely_collected, rebuild
 from turnstream.turnlog import sqlite_store
 from turnstream.turnlog.interface import INBOX_FORMAT_VERSION, TURN_FORMAT_VERSION, Entry, LogReader, TurnLog
 from turnstream.turnlog.sqlite import SqliteTurnLog
@@ -79,10 +79,11 @@ async def measure_replay(log: LogReader, domain: Domain = DOMAIN) -> ReplayFigur
     """Rebuild every tracker of a log, one after the other in this process."""
     wall, spent = time.perf_counter(), time.process_time()
     events = conversations = 0
-    async for rebuilt in rebuild(log, lambda version: domain):
-        assert rebuilt.dialogue.tracker.latest_event_time is not None
-        events += rebuilt.dialogue.event_count
-        conversations += 1
+    with rarely_collected():
+        async for rebuilt in rebuild(log, lambda version: domain):
+            assert rebuilt.dialogue.tracker.latest_event_time is not None
+            events += rebuilt.dialogue.event_count
+            conversations += 1
     spent, wall = time.process_time() - spent, time.perf_counter() - wall
     records, reading = await _read(log)
     messages = [event for record in records for event in record.events]

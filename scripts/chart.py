@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from turnstream.runtime.settings import SettingRow, settings_table
 
 CHART = Path(__file__).resolve().parents[1] / "helm" / "turnstream"
@@ -25,6 +24,7 @@ SET_BY_CHART = (
     r"gateway\.(host|port|grpc_port|enable_api|cors|auth_token|jwt_.*|tls_.*)",
     r"kafka\.(bootstrap_servers|prefix|partitions|replication|security_protocol|sasl_.*|ssl_.*)",
     r"bundles\.(folder|plan|grace_s)",
+    r"conversation\.advertise",
     r"model_server\.(models|host|port|pipe|poll_s)",
 )
 """Settings that have values of their own, or that the chart derives."""

@@ -58,7 +58,8 @@ def run_tests(compose: tuple[str, ...]) -> int:
         "TURNSTREAM_TEST_COMPOSE": " ".join(compose),
         "TURNSTREAM_TEST_OFFICIAL": "yes" if official else "no",
     }
-    command = [python, "-m", "pytest", "tests/containers", "--containers", "-s", "--timeout=900", *sys.argv[1:]]
+    chosen = sys.argv[1:] or ["tests/containers"]
+    command = [python, "-m", "pytest", "--containers", "-s", "--timeout=900", *chosen]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 

@@ -22,10 +22,11 @@ SHARED: dict[str, set[str]] = {
     "turnlog": {"assistant", "dialogue", "api", "runtime"},
     "runtime": {"api", "assistant"},
     "inference": {"api", "assistant", "dialogue", "features", "runtime"},
+    "evaluation": {"assistant", "dialogue"},
     "replay": {"assistant", "dialogue", "api", "turnlog", "runtime"},
     "training": {"assistant", "dialogue", "features", "models", "api", "runtime"},
 }
-ALLOWED = SHARED | {service: set(SHARED) - {"models", "training", "replay"} for service in SERVICES}
+ALLOWED = SHARED | {service: set(SHARED) - {"models", "training", "replay", "evaluation"} for service in SERVICES}
 FREE = ("cli", "testing")
 HEAVY = {"tensorflow", "keras", "tensorflow_serving"}
 HEAVY_ROOMS = {"models", "training", "inference"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from support.commands import Running
 from support.records import load_record
 from support.shared import GOLDEN
 
@@ -120,6 +121,20 @@ def test_export_filters(call: Call, imported: list[dict[str, Any]]) -> None:
     )  # fmt: skip
     found = [json.loads(line)["timestamp"] for line in between.stdout.splitlines()]
     assert found == [time for time in times if times[3] <= time < times[6]]
+
+
+def test_export_follows_what_is_committed(call: Call, project: Path, imported: list[dict[str, Any]]) -> None:
+    assert call("export", *LOG, "--position-file", "place").exit_code == 0
+    following = Running(
+        "export", *LOG, "--position-file", "place", "--follow", "--follow-interval", "0.05", cwd=project
+    )  # fmt: skip
+    with following:
+        (project / "more.json").write_text(json.dumps({"sender_id": "ada", "event": "restart", "timestamp": 5}))
+        assert call("import", "more.json", *LOG).exit_code == 0
+        following.until('"sender_id": "ada", "event": "restart"')
+        assert following.stop() == 0
+    assert len(following.lines) == 1
+    assert call("export", *LOG, "--position-file", "place").stdout == ""
 
 
 def test_refusals_of_export(call: Call, imported: list[dict[str, Any]]) -> None:

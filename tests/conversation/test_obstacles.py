@@ -169,3 +169,22 @@ async def test_others_are_answered_while_a_partition_waits_for_its_last_turn(tmp
     assert await check_log(first.log) == []
     await first.stop()
     await second.stop()
+
+
+async def test_a_turn_that_was_committed_without_being_heard_of_is_not_done_again(assistant: Assistant) -> None:
+    assistant.writer.forgets_to_answer = True
+    await assistant.ask("/greet")
+    record = await assistant.ask("/greet", message_id="next")
+    assert (record.turn_number, names(record)[0]) == (2, "user")
+    assert len(assistant.services.action.keys("utter_greet")) == 2
+    assert await check_log(assistant.log) == []
+
+
+async def test_what_is_in_memory_gives_way_to_what_is_in_the_log(assistant: Assistant) -> None:
+    await assistant.ask("/greet")
+    stale = await assistant.live()
+    await assistant.ask("/greet", message_id="m2")
+    assistant.worker.dialogues.put("c", stale)
+    record = await assistant.ask("/greet", message_id="m3")
+    assert (record.turn_number, texts(record)) == (3, ["utter_greet"])
+    assert await check_log(assistant.log) == []

@@ -80,13 +80,6 @@ def test_an_event_has_no_other_fields_than_its_own() -> None:
     assert not hasattr(ev.BotUttered(), "encoded")
 
 
-def test_a_message_that_is_changed_afterwards_changes_no_event() -> None:
-    message = event_to_proto(EVENTS[4])
-    event = event_read_late(message)
-    message.bot_uttered.text = "changed"
-    assert event == EVENTS[4]
-
-
 def test_folding_gives_the_same_conversations() -> None:
     (path,) = (path for path in record_files() if path.name == "formbot.json")
     assert load_record(path)

@@ -94,7 +94,7 @@ def compare(live: Dialogue, kept: Dialogue, since: int) -> int:
     ("window", "reach"), [(0, NOTHING_TO_SPARE), (0, Reach(1, 0)), (WINDOW, Reach(1, 0)), (WINDOW, Reach())]
 )
 @given(events=LONG | CONVERSATIONS, position=st.integers(0, 80))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_restored_it_answers_as_the_whole_does_or_asks_for_the_log(
     window: int, reach: Reach, events: list[ev.Event], position: int
 ) -> None:
@@ -108,7 +108,7 @@ def test_restored_it_answers_as_the_whole_does_or_asks_for_the_log(
 
 
 @given(events=LONG, position=st.integers(0, 80), most=st.integers(0, 30))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_trimmed_it_answers_as_the_whole_does_or_asks_for_the_log(
     events: list[ev.Event], position: int, most: int
 ) -> None:

@@ -5,8 +5,17 @@ from typing import Any
 
 import click
 import pytest
-from support.helm import CHART, component, containers, environment_of, main_container, manifests, of_kind, pods, value_sets
-
+from support.helm import (
+    CHART,
+    component,
+    containers,
+    environment_of,
+    main_container,
+    manifests,
+    of_kind,
+    pods,
+    value_sets,
+)
 from turnstream.cli.main import COMMANDS, cli
 from turnstream.cli.placement import SERVICES
 from turnstream.inference.__main__ import main as model_server
@@ -35,7 +44,7 @@ def test_every_variable_is_a_setting_and_its_value_is_understood(name: str) -> N
         mine = {k: v for k, v in variables.items() if k.startswith("TURNSTREAM_")}
         assert set(mine) <= KNOWN
         load_settings(environment=mine)
-        assert set(variables) - set(mine) <= {"HOME"}
+        assert set(variables) - set(mine) <= {"HOME", "POD_IP"}
 
 
 def resolved(arguments: list[str]) -> click.Command:
@@ -66,6 +75,14 @@ def test_every_command_line_is_one_of_the_programs(name: str) -> None:
         assert resolved(line)
 
 
+def test_a_conversation_pod_tells_the_others_its_own_address() -> None:
+    variables = main_container(manifests("minimal"), "conversation")["env"]
+    names = [variable["name"] for variable in variables]
+    address = next(v["value"] for v in variables if v["name"] == "TURNSTREAM_CONVERSATION_ADVERTISE")
+    assert address == "$(POD_IP):50051"
+    assert names.index("POD_IP") < names.index("TURNSTREAM_CONVERSATION_ADVERTISE"), "or Kubernetes leaves it as it is"
+
+
 def test_a_wrong_command_line_is_found() -> None:
     with pytest.raises(click.UsageError):
         resolved(["serve", "nlu", "--modell", "x"])
@@ -90,7 +107,11 @@ def test_ports_are_those_that_the_processes_are_told(name: str) -> None:
         if service == "gateway":
             told["rest"] = settings.gateway.port
         assert ports == told
-        hosts = {settings.grpc.host, settings.metrics.host, settings.gateway.host if service == "gateway" else "0.0.0.0"}
+        hosts = {
+            settings.grpc.host,
+            settings.metrics.host,
+            settings.gateway.host if service == "gateway" else "0.0.0.0",
+        }
         assert hosts == {"0.0.0.0"}
 
 

@@ -88,5 +88,5 @@ def test_autoscalers_ask_for_documented_metrics() -> None:
         for kind in ("pods", "external")
         if kind in metric
     }
-    assert names == {"turnstream_turnlog_in_flight_messages", "turnstream_turnlog_backlog_messages"}
+    assert names == {"turnstream_conversation_turns_in_flight", "turnstream_turnlog_backlog_messages"}
     assert names <= _documented_metrics()

@@ -1,14 +1,11 @@
 """Network policies allow the calls of the architecture and no others."""
 
-from typing import Any
-
 import pytest
 from support.helm import Manifest, component, manifests, of_kind, value_sets
-
+from support.network import Call, allowed_calls, selected
 from turnstream.cli.placement import ASKS, SERVICES
 
 pytestmark = pytest.mark.timeout(900)
-Call = tuple[str, str, int]
 PEERS = {("conversation", "conversation")}
 """A pod asks another for a conversation that the other owns (`conversation/trackers.py`)."""
 LOGGERS = ("conversation", "gateway")
@@ -17,7 +14,7 @@ LOGGERS = ("conversation", "gateway")
 def expected_calls(name: str) -> set[Call]:
     """Caller, callee and port of every call within the release."""
     there = {component(o) for o in of_kind(manifests(name), "Deployment", "StatefulSet")}
-    ports = {service: 50051 for service in SERVICES} | {"model-server": 8500, "kafka": 9092}
+    ports = dict.fromkeys(SERVICES, 50051) | {"model-server": 8500, "kafka": 9092}
     pairs = {(caller, callee.replace("_", "-")) for caller, callees in ASKS.items() for callee in callees} | PEERS
     pairs |= {(logger, "kafka") for logger in LOGGERS}
     return {(a, b, ports[b]) for a, b in pairs if b in there} | {("test", "gateway", 5005)}
@@ -27,21 +24,8 @@ def _policies(name: str) -> dict[str, Manifest]:
     return {component(policy): policy for policy in of_kind(manifests(name), "NetworkPolicy")}
 
 
-def _selected(peer: dict[str, Any]) -> str | None:
-    labels = peer.get("podSelector", {}).get("matchLabels", {})
-    return labels.get("app.kubernetes.io/component") if "namespaceSelector" not in peer else None
-
-
 def allowed(name: str, direction: str) -> set[Call]:
-    """Calls within the release that policies allow at the side of the caller (egress) or the callee (ingress)."""
-    end = "to" if direction == "egress" else "from"
-    found = set()
-    for mine, policy in _policies(name).items():
-        for rule in policy["spec"].get(direction) or []:
-            for other in filter(None, map(_selected, rule.get(end, []))):
-                pair = (mine, other) if direction == "egress" else (other, mine)
-                found |= {(*pair, port["port"]) for port in rule["ports"]}
-    return found
+    return allowed_calls(_policies(name).values(), direction)
 
 
 @pytest.mark.parametrize("name", value_sets())
@@ -70,13 +54,13 @@ def _to_outside(name: str, of: str) -> set[tuple[int, ...]]:
     return {
         tuple(port["port"] for port in rule.get("ports", []))
         for rule in rules
-        if not any(_selected(peer) in {*SERVICES, "model-server", "kafka"} for peer in rule.get("to", []))
+        if not any(selected(peer) in {*SERVICES, "model-server", "kafka"} for peer in rule.get("to", []))
     }
 
 
 def test_ways_out_are_those_that_the_values_ask_for() -> None:
     assert {service: _to_outside("minimal", service) for service in SERVICES} == {
-        **dict.fromkeys(SERVICES, set()),
+        **{service: set() for service in SERVICES},
         "conversation": {(9092,)},
         "gateway": {(9092,)},
     }

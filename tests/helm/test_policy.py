@@ -32,13 +32,14 @@ def _unsafe_container(container: dict[str, Any]) -> list[str]:
     security = container.get("securityContext", {})
     limits, requests = (container.get("resources", {}).get(kind, {}) for kind in ("limits", "requests"))
     image = container["image"]
+    tag = image.rsplit("/", 1)[-1].partition(":")[2]
     rules = {
         "has a writable root": security.get("readOnlyRootFilesystem") is True,
         "may gain privileges": security.get("allowPrivilegeEscalation") is False and not security.get("privileged"),
         "keeps capabilities": security.get("capabilities", {}).get("drop") == ["ALL"],
         "lacks limits": {"cpu", "memory"} <= set(limits),
         "lacks requests": {"cpu", "memory"} <= set(requests),
-        "has no fixed image": "@sha256:" in image or (":" in image.rsplit("/", 1)[-1] and not image.endswith(":latest")),
+        "has no fixed image": "@sha256:" in image or tag not in ("", "latest"),
         "is run as root": security.get("runAsUser", 1) != 0,
     }
     return [problem for problem, holds in rules.items() if not holds]

@@ -9,7 +9,6 @@ import grpc.aio
 import pytest
 from google.protobuf import text_format
 from support.bundle_folder import damage, put_bundle
-from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2 as official
 from turnstream.api.serving.v1 import serving_pb2 as pb
 from turnstream.assistant.bundle import BundledModel, BundleError, open_bundle
@@ -184,6 +183,9 @@ def test_batching_parameters_are_those_of_the_settings() -> None:
 
 
 async def test_official_stub_replaces_the_configuration_of_the_local_server(tmp_path: Path) -> None:
+    # They import TensorFlow.
+    from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
+
     for version in (1, 2):
         place = tmp_path / "diet" / str(version)
         place.mkdir(parents=True)

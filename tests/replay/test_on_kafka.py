@@ -3,16 +3,19 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from kafka.admin import NewTopic
 from support.kafka import kafka_settings
 from support.logs import fill
 from support.turns import a_domain
 from turnstream.assistant.location import NOWHERE
+from turnstream.cli.main import cli
 from turnstream.dialogue.events import ActionExecuted, Event, ParseData, SlotSet, UserUttered
 from turnstream.dialogue.rasa_json import event_to_rasa
-from turnstream.replay.export import ExportedTurn, TimeRange, exported_turns
+from turnstream.replay.export import ExportedTurn, TimeRange, broker_body, exported_turns
 from turnstream.replay.import_worker import importer
 from turnstream.replay.importing import Conversation, plan, present_events, read_conversation
 from turnstream.replay.rebuild import rebuild
@@ -37,7 +40,11 @@ def turn(text: str, at: float, city: str) -> list[Event]:
     ]
 
 
-TURNS = [("ada", turn("hi", 100, "Rome")), ("bob", turn("hello", 101, "Oslo")), ("ada", turn("again", 200, "Bonn"))]
+TURNS = [
+    ("ada", turn("hi", 100.0, "Rome")),
+    ("bob", turn("hello", 101.0, "Oslo")),
+    ("ada", turn("again", 200.0, "Bonn")),
+]
 
 
 @pytest.fixture
@@ -114,7 +121,32 @@ async def test_events_go_to_a_topic_keyed_by_sender(log: KafkaTurnLog, settings:
 
 
 def test_a_topic_that_is_not_there_and_brokers_that_are_away(settings: KafkaSettings, unclosed_sockets: None) -> None:
-    with pytest.raises(TopicError, match="topic 'nothing' at .* is not there"):
+    with pytest.raises(TopicError, match=r"topic 'nothing' at .* is not there"):
         EventTopic(settings, "nothing")
     with pytest.raises(TopicError, match="cannot be reached"):
         EventTopic(replace(settings, bootstrap_servers="127.0.0.1:9"), "nothing")
+
+
+def test_the_commands_on_kafka(settings: KafkaSettings, topic: str, tmp_path: Path) -> None:
+    environment = {
+        "TURNSTREAM_KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
+        "TURNSTREAM_KAFKA_PREFIX": settings.prefix,
+        "TURNSTREAM_KAFKA_PARTITIONS": str(settings.partitions),
+        "TURNSTREAM_KAFKA_REPLICATION": "1",
+    }
+
+    def run(*arguments: str) -> Result:
+        return CliRunner(env=environment).invoke(cli, [*arguments, "--log", "kafka"], catch_exceptions=False)
+
+    lines = [broker_body(name, event_to_rasa(event)) for name, events in TURNS for event in events]
+    (tmp_path / "events.jsonl").write_text("\n".join(lines))
+    imported = run("import", str(tmp_path / "events.jsonl"))
+    assert imported.stdout == "2 conversations with 9 events imported; 0 were there already.\n"
+    assert sorted(run("export").stdout.splitlines()) == sorted(lines)
+    place = str(tmp_path / "place")
+    first = run("export", "--to-topic", topic, "--position-file", place)
+    again = run("export", "--to-topic", topic, "--position-file", place)
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert (first.stderr[:19], again.stderr[:19]) == ("9 events of 2 turns", "0 events of 0 turns")
+    missing = run("export", "--to-topic", "nothing")
+    assert (missing.exit_code, "topic 'nothing'" in missing.stderr) == (1, True)

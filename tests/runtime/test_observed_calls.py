@@ -89,6 +89,13 @@ def in_flight(side: str) -> float | None:
     return REGISTRY.get_sample_value(f"turnstream_grpc_{side}_in_flight", {"method": METHOD})
 
 
+async def until_counted(code: str, before: tuple[float, float]) -> None:
+    """Each side counts a call when it hears of its end."""
+    async with asyncio.timeout(20):
+        while count("server", code) == before[0] or count("client", code) == before[1]:  # noqa: ASYNC110 (see above)
+            await asyncio.sleep(0.001)
+
+
 async def test_what_is_called_has_no_more_time_than_its_caller(stub: Any, nlu: Nlu) -> None:
     await stub.Parse(pb.ParseRequest(text="pass on"), timeout=5)
     first, second = nlu.remaining
@@ -139,7 +146,7 @@ async def test_both_sides_count_by_status(stub: Any, text: str, code: str) -> No
     before = count("server", code), count("client", code)
     call = stub.Parse(pb.ParseRequest(text=text))
     assert (await call.code()).name == code
-    await asyncio.sleep(0)
+    await until_counted(code, before)
     assert (count("server", code), count("client", code)) == (before[0] + 1, before[1] + 1)
 
 
@@ -149,7 +156,6 @@ async def test_calls_under_way_are_counted_and_given_up_ones_have_a_status(stub:
     await nlu.called.wait()
     assert (in_flight("server"), in_flight("client")) == (1, 1)
     call.cancel()
-    async with asyncio.timeout(10):
-        while in_flight("server") or in_flight("client"):  # noqa: ASYNC110 (the other side hears of it later)
-            await asyncio.sleep(0)
+    await until_counted("CANCELLED", before)
+    assert (in_flight("server"), in_flight("client")) == (0, 0)
     assert (count("server", "CANCELLED"), count("client", "CANCELLED")) == (before[0] + 1, before[1] + 1)

@@ -8,6 +8,7 @@ import queue
 import subprocess
 import threading
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -24,6 +25,8 @@ TAG = os.environ.get("TURNSTREAM_TEST_TAG", "tests")
 COMPOSE = os.environ.get("TURNSTREAM_TEST_COMPOSE", "docker-compose").split()
 IS_OFFICIAL = os.environ.get("TURNSTREAM_TEST_OFFICIAL", "") == "yes"
 CHECK = Path(__file__).with_name("check_log_in_container.py")
+NO_ANSWER = (OSError, ValueError, http.client.HTTPException)
+"""What the gateway being away, or telling to try later, looks like; `urllib.error.HTTPError` is an OSError."""
 PATIENCE_S = 180.0
 RETRY_S = 0.25
 """Between attempts, and between looks at something that tells nobody when it changes."""
@@ -72,7 +75,7 @@ class System:
 
     def up(self) -> None:
         """Train, start everything, and wait until the gateway is ready."""
-        self.compose("up", "-d", timeout_s=600)
+        self.compose("up", "-d", timeout_s=1200)
         self.until_ready("gateway")
 
     def down(self) -> None:
@@ -128,9 +131,20 @@ class System:
         found: dict[str, Any] = json.loads(output.splitlines()[-1])
         return found
 
-    def say(self, sender: str, text: str, message_id: str | None = None) -> list[str]:
-        """The texts that answer a message. Raises OSError, ValueError where none came."""
-        body = {"sender": sender, "message": text} | ({"message_id": message_id} if message_id else {})
+    def say(self, sender: str, text: str, message_id: str = "") -> list[str]:
+        """The texts that answer a message, which is sent again as a client does that was told to try later."""
+        message_id = message_id or uuid.uuid4().hex
+        return until(lambda: self._said(sender, text, message_id), f"an answer to '{text}'")[0]
+
+    def _said(self, sender: str, text: str, message_id: str) -> list[list[str]]:
+        try:
+            return [self.send(sender, text, message_id)]
+        except NO_ANSWER:
+            return []
+
+    def send(self, sender: str, text: str, message_id: str) -> list[str]:
+        """The texts that answer a message. Raises NO_ANSWER where none came."""
+        body = {"sender": sender, "message": text, "message_id": message_id}
         request = urllib.request.Request(
             f"{self.url}/webhooks/rest/webhook", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
@@ -187,8 +201,8 @@ class Client(threading.Thread):
 
     def _answer(self, text: str, message_id: str) -> list[str] | None:
         for _ in range(int(PATIENCE_S / RETRY_S)):
-            with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
-                return self._system.say(self.name, text, message_id)
+            with contextlib.suppress(*NO_ANSWER):
+                return self._system.send(self.name, text, message_id)
             self.retries += 1
             self._ending.wait(RETRY_S)
         return None

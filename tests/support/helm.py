@@ -66,9 +66,7 @@ def render(values: Path, *more: str) -> str:
 
 
 def template(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return helm(
-        "template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--kube-version", KUBERNETES, *arguments
-    )
+    return helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--kube-version", KUBERNETES, *arguments)
 
 
 @cache

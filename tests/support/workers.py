@@ -47,6 +47,8 @@ class Writer:
 
     def __init__(self, log: TurnLog) -> None:
         self.outage: list[Exception] = []
+        self.forgets_to_answer = False
+        """Once: what was committed is told as an error."""
         self.reads: list[tuple[int | None, int]] = []
         """For each reading back: from which turn, and how many turns were read."""
         self._log = log
@@ -65,7 +67,11 @@ class Writer:
     async def commit(self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None) -> Position:
         if self.outage:
             raise self.outage.pop()
-        return await self._log.commit(lease, record, snapshot)
+        position = await self._log.commit(lease, record, snapshot)
+        if self.forgets_to_answer:
+            self.forgets_to_answer = False
+            raise OSError("the connection was lost")
+        return position
 
 
 class Assistant:

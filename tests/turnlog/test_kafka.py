@@ -1,15 +1,19 @@
 """What is Kafka's own: topics, damaged records, sizes, a broker that is away, answers from long ago."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 
+import kafka
 import pytest
-from support.kafka import kafka_settings, put
+from kafka.admin import ConfigResource, ConfigResourceType
+from support.kafka import SETTINGS, kafka_settings, put
 from turnstream.api.v1.turnlog_pb2 import InboxMessage
 from turnstream.runtime.settings import KafkaSettings as KafkaSection
-from turnstream.testing.kafka_broker import KafkaBroker, free_port
+from turnstream.testing.kafka_broker import BrokerSettings, KafkaBroker, free_port
 from turnstream.testing.turnlog_contract import PATIENCE_S, Running, a_message, a_turn, everything, soon
 from turnstream.turnlog.checker import check_log
 from turnstream.turnlog.errors import (
@@ -23,7 +27,7 @@ from turnstream.turnlog.errors import (
     TurnTooLarge,
     UndecodableRecord,
 )
-from turnstream.turnlog.interface import Entry, Undecodable
+from turnstream.turnlog.interface import Entry, Position, Undecodable
 from turnstream.turnlog.kafka.log import KafkaTurnLog
 from turnstream.turnlog.kafka.records import inbox_key, turn_key
 from turnstream.turnlog.kafka.settings import KafkaSettings
@@ -59,6 +63,62 @@ async def test_topics_with_other_settings_are_refused_and_left_as_they_are(
         await other.wait_for("c", "m1", 1.0)
     await other.close()
     await log.accept(a_message("c", "m1"))
+
+
+async def test_a_topic_that_takes_less_than_the_largest_turn_is_told_at_the_start(
+    settings: KafkaSettings, log: KafkaTurnLog, kafka_broker: KafkaBroker
+) -> None:
+    await log.ready()
+    await asyncio.to_thread(shrink, kafka_broker, settings.turns, 20_000)
+    other = KafkaTurnLog(settings)
+    with pytest.raises(IncompatibleLog, match=rf"'{settings.turns}': max\.message\.bytes is 20000, not 4259840"):
+        await other.ready()
+    await other.close()
+
+
+async def test_a_turn_that_the_broker_does_not_take_is_refused_alone(
+    settings: KafkaSettings, log: KafkaTurnLog, kafka_broker: KafkaBroker
+) -> None:
+    running = Running(log)
+    await log.accept(a_message("c", "m1"))
+    await log.accept(a_message("d", "m1"))
+    first, second = await running.worker.next(), await running.worker.next()
+    await asyncio.to_thread(shrink, kafka_broker, settings.turns, 20_000)
+    outcomes = await asyncio.gather(
+        log.commit(first.lease, a_turn(first, 1, random_text(200_000))),
+        log.commit(second.lease, a_turn(second, 1, "short")),
+        return_exceptions=True,
+    )
+    assert isinstance(outcomes[0], TurnTooLarge)
+    assert "max.message.bytes" in str(outcomes[0])
+    assert isinstance(outcomes[1], Position)
+    await running.answer(first, "shorter")
+    assert await check_log(log) == []
+
+
+async def test_a_message_that_the_broker_does_not_take_is_refused(
+    settings: KafkaSettings, log: KafkaTurnLog, kafka_broker: KafkaBroker
+) -> None:
+    await log.accept(a_message("c", "m1"))
+    await asyncio.to_thread(shrink, kafka_broker, settings.inbox, 20_000)
+    with pytest.raises(MessageTooLarge, match=r"max\.message\.bytes"):
+        await log.accept(a_message("c", "m2", random_text(200_000)))
+    await log.accept(a_message("c", "m2", "shorter"))
+
+
+def shrink(broker: KafkaBroker, topic: str, max_bytes: int) -> None:
+    admin = kafka.KafkaAdminClient(bootstrap_servers=broker.address)
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": str(max_bytes)})
+    admin.alter_configs([resource])
+    # The broker hears of it from its controller, a moment later.
+    while admin.describe_configs([resource])["topic"][topic]["max.message.bytes"]["value"] != str(max_bytes):
+        pass
+    admin.close()
+
+
+def random_text(length: int) -> str:
+    """Nothing that compression makes small."""
+    return random.Random(7).randbytes(length // 2).hex()
 
 
 async def test_more_copies_than_brokers_are_refused(settings: KafkaSettings) -> None:
@@ -135,6 +195,41 @@ async def test_one_conversation_cannot_fill_the_inbox(settings: KafkaSettings) -
     assert (await log.accept(a_message("busy", "m1"))).duplicate
     assert not (await log.accept(a_message("other", "m1"))).duplicate
     await log.close()
+
+
+@pytest.mark.parametrize("missing", ["conversation_id", "message_id"])
+async def test_a_message_without_an_id_is_refused_and_nothing_is_put_anywhere(log: KafkaTurnLog, missing: str) -> None:
+    message = a_message("c", "m1")
+    message.ClearField(missing)
+    with pytest.raises(ValueError, match=missing):
+        await log.accept(message)
+    assert await everything(log.read_inbox()) == []
+
+
+async def test_the_trace_of_a_message_is_kept_as_it_is(log: KafkaTurnLog) -> None:
+    message = a_message("c", "m1")
+    message.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    running = Running(log)
+    await log.accept(message)
+    delivered = (await running.worker.next()).message
+    assert delivered.traceparent == message.traceparent
+
+
+@pytest.mark.usefixtures("unclosed_sockets")
+async def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    log = KafkaTurnLog(replace(SETTINGS, bootstrap_servers=address))
+    waiting = asyncio.ensure_future(log.ready())
+    done, _ = await asyncio.wait({waiting}, timeout=0.2)
+    assert not done
+    broker = await asyncio.to_thread(KafkaBroker.start, tmp_path, BrokerSettings(port=port, heap_mb=256))
+    try:
+        await soon(waiting)
+        assert not (await log.accept(a_message("c", "m1"))).duplicate
+        await log.close()
+    finally:
+        await asyncio.to_thread(broker.stop)
 
 
 @pytest.mark.usefixtures("unclosed_sockets")

@@ -130,6 +130,23 @@ async def _until_it_holds(processes: Processes, gateway: KafkaTurnLog) -> None:
     assert await ask(gateway, "first", "e") == ["counted first", "utter_done"]
 
 
+async def test_a_worker_that_is_told_to_stop_hands_over_at_once(settings: KafkaSettings, tmp_path: Path) -> None:
+    # With a session this long nobody would take over in time, were it not told.
+    patient = replace(settings, session_timeout_s=PATIENCE_S * 2)
+    processes, gateway = Processes(patient, tmp_path), KafkaTurnLog(patient)
+    leaving = await processes.start()
+    assert await ask(gateway, "one") == ["counted one", "utter_done"]
+    staying = await processes.start()
+    leaving.send_signal(signal.SIGTERM)
+    assert await soon(leaving.wait()) == 0
+    assert await ask(gateway, "two") == ["counted two", "utter_done"]
+    staying.send_signal(signal.SIGTERM)
+    assert await soon(staying.wait()) == 0
+    assert await check_log(gateway) == []
+    await gateway.close()
+    await processes.stop()
+
+
 async def test_an_open_transaction_of_a_dead_worker_is_ended_by_the_next_owner(settings: KafkaSettings) -> None:
     log = KafkaTurnLog(replace(settings, transaction_timeout_s=600.0))
     partition = log.partition_of("c")

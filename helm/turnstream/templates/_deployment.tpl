@@ -202,7 +202,7 @@ spec:
     - type: Pods
       pods:
         metric:
-          name: turnstream_turnlog_in_flight_messages
+          name: turnstream_conversation_turns_in_flight
         target:
           type: AverageValue
           averageValue: {{ include "turnstream.text" . | quote }}

@@ -30,7 +30,17 @@
 {{- if eq .name "gateway" -}}
 {{- $variables = merge (fromYaml (include "turnstream.gatewayEnvironment" .root)) $variables -}}
 {{- end -}}
+{{- if eq .name "conversation" -}}
+{{- $_ := set $variables "TURNSTREAM_CONVERSATION_ADVERTISE" (printf (ternary "[$(POD_IP)]:%d" "$(POD_IP):%d" (contains ":" $values.listenAddress)) (int $ports.grpc)) -}}
+{{- end -}}
 env:
+  {{- if eq .name "conversation" }}
+  # Where other pods of the service ask this one; used in a variable below.
+  - name: POD_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.podIP
+  {{- end }}
   {{- include "turnstream.plainVariables" $variables | nindent 2 }}
   {{- if has .name (fromYamlArray (include "turnstream.loggers" .root)) }}
   {{- with $values.kafka.sasl }}

@@ -148,6 +148,8 @@ lifecycle:
 {{- $variables := omit (fromYaml (include "turnstream.serverEnvironment" (dict "root" .))) "TURNSTREAM_GRPC_PORT" -}}
 {{- if not .Values.modelServer.tls -}}
 {{- $variables = omit $variables "TURNSTREAM_TLS_SERVER_CERTIFICATE" "TURNSTREAM_TLS_SERVER_KEY" "TURNSTREAM_TLS_CLIENT_CA" -}}
+{{- else -}}
+{{- $_ := set $variables "TURNSTREAM_TLS_MODEL_SERVER" true -}}
 {{- end -}}
 {{- $_ := set $variables "TURNSTREAM_MODEL_SERVER_HOST" .Values.listenAddress -}}
 {{- $_ := set $variables "TURNSTREAM_MODEL_SERVER_PORT" $ports.model -}}

@@ -19,7 +19,7 @@ PROTOCOL_VERSION = "3.6.21"
 """The Rasa release whose webhook protocol this is; action servers look at it."""
 
 MAX_REMEMBERED_BYTES = 8 * 1024
-"""Of an event; larger ones are written as JSON each time, so that little memory is used."""
+"""Of an event; larger ones are read, and written as JSON, each time, so that little memory is used."""
 
 MESSAGE_KEYS = frozenset({"text", "template", *DATA_KEYS})
 """Keys that the SDK always sends: where empty they must not hide a slot of the same name."""

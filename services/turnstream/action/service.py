@@ -5,15 +5,18 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 import grpc.aio
 
+from turnstream.action.custom import MAX_REMEMBERED_BYTES
 from turnstream.action.failures import ActionFailed, ActionRejected
 from turnstream.action.loaded import LoadedActions
 from turnstream.action.scene import Scene
 from turnstream.action.server_client import ActionServerSettings, HttpActionServer, NoActionServer
 from turnstream.api.v1 import action_pb2 as pb
 from turnstream.api.v1 import action_pb2_grpc
+from turnstream.api.v1.events_pb2 import Event as EventProto
 from turnstream.dialogue.events import ActionExecutionRejected, Event
 from turnstream.dialogue.proto import event_to_proto, tracker_from_proto
 from turnstream.dialogue.proto_late import event_read_late
@@ -65,7 +68,7 @@ class ActionService(action_pb2_grpc.ActionDispatchServicer):
         return Scene(
             domain=loaded.domain,
             tracker=tracker,
-            events=tuple(event_read_late(event) for event in request.tracker.events),
+            events=tuple([_event(message) for message in request.tracker.events]),
             server=self._server or NoActionServer(),
             channel=request.channel or tracker.latest_input_channel or "",
             idempotency_key=request.idempotency_key,
@@ -74,6 +77,17 @@ class ActionService(action_pb2_grpc.ActionDispatchServicer):
             now=self._clock(),
             chance=random.Random(seed),
         )
+
+
+def _event(message: EventProto) -> Event:
+    data = message.SerializeToString()
+    return event_read_late(message) if len(data) > MAX_REMEMBERED_BYTES else _remembered_event(data)
+
+
+@lru_cache(maxsize=16_384)
+def _remembered_event(data: bytes) -> Event:
+    """An event comes with each action of its session; as it never changes, it is read once."""
+    return event_read_late(EventProto.FromString(data))
 
 
 def _deadline(context: Context | None) -> float | None:

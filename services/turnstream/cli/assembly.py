@@ -71,7 +71,7 @@ from turnstream.turnlog.interface import TurnLog
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-STOP_S = 2 * HAND_OVER_S
+STOP_S = HAND_OVER_S + 3.0
 
 
 class Assembly:
@@ -226,7 +226,7 @@ class Assembly:
             log, handler, self._settings.conversation, partition_of=log.partition_of, address=address
         )
         self._working = asyncio.get_running_loop().create_task(worker.run())
-        self._stack.push_async_callback(_stop_worker, worker, self._working)
+        self._stack.push_async_callback(_stop_worker, log, worker, self._working)
         peers = Peers(self._opener("conversation"))
         self._stack.push_async_callback(peers.close)
         return [Service(TrackersService(worker, handler, log, peers), add_TrackersServicer_to_server)]
@@ -280,8 +280,10 @@ async def assemble(assistant: Assistant, settings: Settings, names: Collection[s
         yield assembly
 
 
-async def _stop_worker(worker: ConversationWorker, running: "asyncio.Task[None]") -> None:
+async def _stop_worker(log: TurnLog, worker: ConversationWorker, running: "asyncio.Task[None]") -> None:
     """A log that is away must not keep the process: what was not committed is answered by another worker."""
+    if not log.joined:
+        running.cancel()
     try:
         async with asyncio.timeout(STOP_S):
             await worker.stop()

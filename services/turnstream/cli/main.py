@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 from dataclasses import dataclass
 
@@ -79,6 +80,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; what a user did wrong is said in plain words, with an exit code that is not 0."""
+    if os.getpid() == 1:
+        # The kernel passes over a SIGTERM that the first process of a container does not handle, as while it starts.
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         cli(prog_name="turnstream")
     except BrokenPipeError:

@@ -29,7 +29,7 @@ from turnstream.cli.summary import UNLIMITED
 from turnstream.dialogue.rasa_json import tracker_to_rasa
 from turnstream.dialogue.slots import SlotClassError
 from turnstream.replay.places import PlaceError, check_partitions
-from turnstream.replay.rebuild import DomainOf, Rebuilt, rebuild
+from turnstream.replay.rebuild import DomainOf, Rebuilt, rarely_collected, rebuild
 from turnstream.replay.selection import Selection
 from turnstream.runtime.settings import Settings
 from turnstream.turnlog.checker import check_log
@@ -129,7 +129,7 @@ async def _rebuild(
     async with opened_log(settings) as log:
         try:
             check_partitions(selection.until_offsets, log.partitions)
-            with ReadingBar("replaying") as bar:
+            with ReadingBar("replaying") as bar, rarely_collected():
                 async for rebuilt in rebuild(log, domains, selection, bar):
                     damaged += rebuilt.damaged
                     found.add(rebuilt.conversation_id)

@@ -35,6 +35,10 @@ _LONGEST_REASON = 1000
 """Characters of an exception that an error on a turn tells."""
 
 
+class _AnsweredAlready(Exception):
+    """The message has its turn in the log."""
+
+
 class Answering:
     """Answers messages with `handler`, and keeps `dialogues` as the log has them."""
 
@@ -70,10 +74,7 @@ class Answering:
                 return
             except (Fenced, LogClosed):
                 raise
-            except OutOfOrder:
-                # Somebody else has answered: what is in memory is not what is in the log.
-                logger.exception("conversation '%s'", conversation_id)
-                self._dialogues.drop(conversation_id)
+            except _AnsweredAlready:
                 return
             except Exception as error:
                 logger.exception("message '%s' of '%s' is not answered yet", message_id, conversation_id)
@@ -182,19 +183,30 @@ class Answering:
                 with timed("conversation.commit"), span("commit"):
                     await self._log.commit(delivery.lease, record, snapshot)
                 return
-            except (Fenced, OutOfOrder, LogClosed, TurnTooLarge, ValueError, TypeError):
+            except OutOfOrder:
+                await self._forget(record)
+                raise
+            except (Fenced, LogClosed, TurnTooLarge, ValueError, TypeError):
                 raise
             except Exception:
                 logger.exception("turn %d of '%s' is not committed yet", turn_number, record.conversation_id)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
+    async def _forget(self, record: TurnRecord) -> None:
+        """What is in memory is not what is in the log. Raises _AnsweredAlready where the message has its turn there."""
+        self._dialogues.drop(record.conversation_id)
+        later = await self._log.conversation(record.conversation_id, from_turn=record.turn_number)
+        if any(turn.message_id == record.message_id for turn in later.turns):
+            logger.warning("message '%s' of '%s' has its turn already", record.message_id, record.conversation_id)
+            raise _AnsweredAlready
+
 
 def _passes(error: Exception) -> bool:
     """Whether it is for others to put right, and worth waiting for."""
     if isinstance(error, TurnstreamError):
         return error.retriable or isinstance(error, UnknownBundle)
-    return isinstance(error, TurnLogError | OSError) and not isinstance(error, ValueError | TurnTooLarge)
+    return isinstance(error, TurnLogError | OSError) and not isinstance(error, ValueError | TurnTooLarge | OutOfOrder)
 
 
 def _error_record(delivery: Delivery, bundle_version: str, where: str, why: str) -> TurnRecord:

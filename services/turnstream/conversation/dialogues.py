@@ -26,17 +26,18 @@ class Dialogues:
 
     async def get(self, conversation_id: str, assistant: LoadedAssistant) -> LiveDialogue:
         """The conversation folded with the assistant's domain; a new one where nothing was ever committed."""
-        live = self._live.get(conversation_id)
-        if live is not None and live.dialogue.domain is not assistant.domain:
-            live = _folded_with(live, assistant)
-        if live is None:
-            live = await self._restorer.restore(conversation_id, assistant)
-            newer = self._live.get(conversation_id)
-            if newer is not None and newer.last_turn > live.last_turn and newer.dialogue.domain is assistant.domain:
-                # A turn was committed while the log was read.
-                return newer
-        self.put(conversation_id, live)
-        return live
+        while True:
+            live = self._live.get(conversation_id)
+            if live is not None and live.dialogue.domain is not assistant.domain:
+                live = _folded_with(live, assistant)
+            if live is None:
+                live = await self._restorer.restore(conversation_id, assistant)
+                newer = self._live.get(conversation_id)
+                if newer is not None and newer.last_turn > live.last_turn:
+                    # A turn was committed while the log was read.
+                    continue
+            self.put(conversation_id, live)
+            return live
 
     async def whole(self, conversation_id: str, assistant: LoadedAssistant) -> LiveDialogue:
         """The same with all its past, read from the log; it does not stay in memory."""

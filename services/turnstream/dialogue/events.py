@@ -70,19 +70,21 @@ class SelectedResponse:
 
 
 class Late:
-    """Room for an event's bytes on the wire (`dialogue.encoding`), which are no part of the fact.
+    """Room for what is no part of the fact: an event's bytes on the wire (`dialogue.encoding`), and its source.
 
-    Fields that had no value when it was read (`dialogue.proto_late`) are read from there when they are asked for.
+    The source is the message that it was read from in part (`dialogue.proto_late`): fields that have no value yet are
+    read from there when they are asked for.
     """
 
-    __slots__ = ("encoded",)
+    __slots__ = ("encoded", "source")
     encoded: bytes
+    source: object
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
             """Only a slot without a value gets here."""
-            if name.startswith("_") or name == "encoded":
+            if name.startswith("_") or name in ("encoded", "source"):
                 raise AttributeError(name)
             from turnstream.dialogue.late import read_rest  # which needs this module
 

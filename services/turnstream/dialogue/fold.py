@@ -236,7 +236,7 @@ class Dialogue:
         return shown_states(self._top, self.domain, window)
 
     def _note(self, event: Event) -> None:
-        self._log = _Logged(self._log, event)
+        self._log = tuple.__new__(_Logged, (self._log, event))
         self._count += 1
         self._latest_time = event.timestamp
         if isinstance(event, ActionExecuted):

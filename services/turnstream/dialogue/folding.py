@@ -14,6 +14,10 @@ from turnstream.dialogue.tracker import ActiveLoop
 _LOG = logging.getLogger(__name__)
 
 
+_new = tuple.__new__
+"""Makes a state of all its values in a quarter of `_replace`'s time: it is done for most events of a conversation."""
+
+
 class SetSlot(NamedTuple):
     """A slot that policies see as set; the counts are of states before it was set, -1 for an initial value."""
 
@@ -126,13 +130,13 @@ def featurized_by_text(message: ev.UserUttered) -> bool | None:
 def _user(state: State, event: ev.UserUttered, table: SlotTable, counts: Counts) -> State:
     slots, features, _, _, _, paused, loop, action_name, action_text, rejected = state
     use_text = featurized_by_text(event)
-    return State(slots, features, event, use_text, None, paused, loop, action_name, action_text, rejected)
+    return _new(State, (slots, features, event, use_text, None, paused, loop, action_name, action_text, rejected))
 
 
 def _featurized(state: State, event: ev.UserFeaturized, table: SlotTable, counts: Counts) -> State:
     slots, features, message, _, followup, paused, loop, action_name, action_text, rejected = state
     use_text = event.use_text_for_featurization
-    return State(slots, features, message, use_text, followup, paused, loop, action_name, action_text, rejected)
+    return _new(State, (slots, features, message, use_text, followup, paused, loop, action_name, action_text, rejected))
 
 
 def _entities(state: State, event: ev.EntitiesAdded, table: SlotTable, counts: Counts) -> State:
@@ -151,9 +155,8 @@ def _action(state: State, event: ev.ActionExecuted, table: SlotTable, counts: Co
         if loop.is_interrupted or rejected != loop.rejected:
             loop = replace(loop, is_interrupted=False, rejected=rejected)
     text = None if event.name else event.action_text
-    # Unpacking is three times as fast as `_replace`: this is done for most events of every conversation.
     slots, features, message, use_text, _, paused, _, _, _, _ = state
-    return State(slots, features, message, use_text, None, paused, loop, event.name or None, text, None)
+    return _new(State, (slots, features, message, use_text, None, paused, loop, event.name or None, text, None))
 
 
 def _slot(state: State, event: ev.SlotSet, table: SlotTable, counts: Counts) -> State:

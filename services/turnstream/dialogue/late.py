@@ -8,10 +8,11 @@ from turnstream.dialogue.proto import event_from_proto
 
 
 def read_rest(part: Late, name: str) -> None:
-    """Give every field of an event, or of its parse, the value that its bytes tell. Raises AttributeError."""
+    """Give every field of an event, or of its parse, the value that its source tells. Raises AttributeError."""
     if name not in type(part).__dataclass_fields__:  # type: ignore[attr-defined]
         raise AttributeError(f"'{type(part).__name__}' object has no attribute '{name}'")
-    whole: object = event_from_proto(pb.Event.FromString(part.encoded))
+    assert isinstance(part.source, pb.Event)
+    whole: object = event_from_proto(part.source)
     if isinstance(part, ParseData):
         assert isinstance(whole, UserUttered)
         whole = whole.parse_data

@@ -105,15 +105,15 @@ class ModelClient:
         self, request: pb.PredictRequest, model: str, version: int | None, timeout_s: float
     ) -> Any:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_s
-        give_up = loop.time() + min(MISSING_VERSION_S, timeout_s / 2)
+        began, left_s = loop.time(), timeout_s
         while True:
             try:
-                return await self._ask(self._predict, request, model, deadline - loop.time())
+                return await self._ask(self._predict, request, model, left_s)
             except UnknownModel:
-                if version is None or loop.time() >= give_up:
+                if version is None or loop.time() - began >= min(MISSING_VERSION_S, timeout_s / 2):
                     raise
             await asyncio.sleep(STATUS_INTERVAL_S)
+            left_s = began + timeout_s - loop.time()
 
     async def signatures(
         self, model: str, *, version: int | None = None, label: str | None = None, timeout_s: float

@@ -21,6 +21,7 @@ DomainOf = Callable[[str], Domain]
 """The domain of a bundle version. A version that is gone has another one's: whoever asks decides which."""
 
 _TOLD_EVERY = 500
+_OBJECTS_PER_COLLECTION = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +62,29 @@ async def rebuild(
         kept: dict[str, _Kept] = {}
         async for entry in selected_turns(log, partition, selection):
             if isinstance(entry, Undecodable):
-                kept.setdefault(entry.conversation_id, _Kept()).damaged.append(entry)
+                _of(kept, entry.conversation_id).damaged.append(entry)
                 continue
-            kept.setdefault(entry.record.conversation_id, _Kept()).records.append(entry.record)
+            record = entry.record
+            _of(kept, record.conversation_id).records.append(record)
             turns += 1
             if not turns % _TOLD_EVERY:
                 progress(Reading(done, len(partitions), turns, events, conversations))
         for conversation_id in list(kept):
             found = kept.pop(conversation_id)
-            with _uncollected():
-                rebuilt = _folded(conversation_id, found, domain_of, selection.until_time)
+            rebuilt = _folded(conversation_id, found, domain_of, selection.until_time)
             if rebuilt is None:
                 continue
             events += rebuilt.dialogue.event_count
             conversations += 1
             yield rebuilt
         progress(Reading(done + 1, len(partitions), turns, events, conversations))
+
+
+def _of(kept: dict[str, _Kept], conversation_id: str) -> _Kept:
+    found = kept.get(conversation_id)
+    if found is None:
+        found = kept[conversation_id] = _Kept()
+    return found
 
 
 def _folded(conversation_id: str, kept: _Kept, domain_of: DomainOf, until: float | None) -> Rebuilt | None:
@@ -101,12 +109,11 @@ def _up_to(events: Sequence[EventProto], until: float) -> Iterator[EventProto]:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the cyclic garbage collector: a fold makes many objects and no cycles."""
-    was_enabled = gc.isenabled()
-    gc.disable()
+def rarely_collected() -> Iterator[None]:
+    """For a process that rebuilds much: folds make many objects and no cycles, which the collector would look for."""
+    before = gc.get_threshold()
+    gc.set_threshold(_OBJECTS_PER_COLLECTION, *before[1:])
     try:
         yield
     finally:
-        if was_enabled:
-            gc.enable()
+        gc.set_threshold(*before)

@@ -48,10 +48,18 @@ def no_progress(reading: Reading) -> None:
     """Tells nobody."""
 
 
-async def selected_turns(
+def selected_turns(
     log: LogReader, partition: int, selection: Selection, after_offset: int = -1
 ) -> AsyncIterator[Entry[TurnRecord] | Undecodable]:
     """The turns of one partition that are selected by conversation and offset; time is left to the caller."""
+    if not selection.conversations and partition not in selection.until_offsets:
+        return log.read_turns(partition, after_offset)
+    return _selected(log, partition, selection, after_offset)
+
+
+async def _selected(
+    log: LogReader, partition: int, selection: Selection, after_offset: int
+) -> AsyncIterator[Entry[TurnRecord] | Undecodable]:
     until = selection.until_offsets.get(partition)
     async with aclosing(log.read_turns(partition, after_offset)) as entries:  # type: ignore[type-var]
         async for entry in entries:

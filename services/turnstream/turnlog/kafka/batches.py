@@ -10,18 +10,15 @@ from typing import Any, NamedTuple
 import kafka.errors
 from kafka.consumer.fetcher import Fetcher
 
-Header = tuple[str, bytes]
-
 
 class Record(NamedTuple):
-    """A record with its place; `timestamp` in milliseconds."""
+    """A record with its place; `headers` as they are in the batch, see `header_of`."""
 
     partition: int
     offset: int
-    timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[Header, ...] = ()
+    headers: bytes = b"\0"
 
 
 class LeanRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
@@ -39,7 +36,7 @@ class LeanRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
                 self.next_fetch_offset = batch.next_offset
                 continue
             for record in unpack(batch, tp.partition):
-                self.next_fetch_offset = record.offset + 1
+                self.next_fetch_offset = record[1] + 1
                 yield record
         if last_batch is not None:
             self.next_fetch_offset = last_batch.next_offset
@@ -56,58 +53,67 @@ class LeanRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
         return bool(batch.is_control_batch)
 
 
-def unpack(batch: Any, partition: int) -> Iterator[Record]:
+def unpack(batch: Any, partition: int) -> list[Record]:
     """The records of a batch of format 2, which may be compressed. Raises CorruptRecordError."""
     batch._maybe_uncompress()
     data = bytes(batch._buffer)
     place = batch._pos
-    base, first_ms = batch.base_offset, batch.first_timestamp
+    base = batch.base_offset
+    records = []
     try:
         for _ in range(batch.records_count):
-            length, place = _varint(data, place)
+            length, place = _size(data, place)
             end = place + length
-            delta_ms, place = _varint(data, place + 1)
-            delta, place = _varint(data, place)
-            size, place = _varint(data, place)
+            # One byte of attributes, then the difference in time.
+            place += 1
+            while data[place] > 127:
+                place += 1
+            delta, place = _size(data, place + 1)
+            size, place = _size(data, place)
             key = None
             if size >= 0:
                 key = data[place : place + size]
                 place += size
-            size, place = _varint(data, place)
+            size, place = _size(data, place)
             value = None
             if size >= 0:
                 value = data[place : place + size]
                 place += size
-            headers = () if data[place] == 0 else _headers(data, place)
+            records.append(Record(partition, base + delta, key, value, data[place:end]))
             place = end
-            yield Record(partition, base + delta, first_ms + delta_ms, key, value, headers)
     except IndexError as error:
         raise kafka.errors.CorruptRecordError(f"the batch at offset {base} is cut off") from error
+    return records
 
 
-def _headers(data: bytes, place: int) -> tuple[Header, ...]:
-    count, place = _varint(data, place)
-    headers = []
+def header_of(headers: bytes, name: str) -> bytes | None:
+    """The value of a header; None where there is none."""
+    count, place = _size(headers, 0)
     for _ in range(count):
-        size, place = _varint(data, place)
-        name = data[place : place + size].decode()
-        size, place = _varint(data, place + size)
-        headers.append((name, data[place : place + size] if size >= 0 else b""))
+        size, place = _size(headers, place)
+        found = headers[place : place + size] == name.encode()
+        size, place = _size(headers, place + size)
+        if found:
+            return headers[place : place + size] if size >= 0 else None
         place += max(0, size)
-    return tuple(headers)
+    return None
 
 
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    """A zigzag number and the place after it."""
+def _size(data: bytes, place: int) -> tuple[int, int]:
+    """A zigzag number and the place after it. Most take one or two bytes."""
     byte = data[place]
     if byte < 128:
         return (byte >> 1) ^ -(byte & 1), place + 1
-    number = byte & 127
-    shift = 7
-    while True:
-        place += 1
-        byte = data[place]
+    following = data[place + 1]
+    if following < 128:
+        number = (byte & 127) | (following << 7)
+        return (number >> 1) ^ -(number & 1), place + 2
+    number = (byte & 127) | ((following & 127) << 7)
+    place += 2
+    shift = 14
+    while (byte := data[place]) > 127:
         number |= (byte & 127) << shift
-        if byte < 128:
-            return (number >> 1) ^ -(number & 1), place + 1
         shift += 7
+        place += 1
+    number |= byte << shift
+    return (number >> 1) ^ -(number & 1), place + 1

@@ -63,12 +63,17 @@ def _open(kind: Any, config: Config) -> Any:
 
 
 def _listen(manager: Any, failures: list[BaseException]) -> None:
-    """Keep what its connections fail of."""
+    """Keep what its connections fail of; where trying again is in vain, it is not tried again."""
     connect = manager.get_connection
+
+    def failed(failure: BaseException) -> None:
+        failures.append(failure)
+        if not manager.bootstrapped and _refusal(failure) is not None:
+            manager.close()
 
     def get_connection(*arguments: Any, **options: Any) -> Any:
         connection = connect(*arguments, **options)
-        connection.init_future.add_errback(failures.append)
+        connection.init_future.add_errback(failed)
         return connection
 
     manager.get_connection = get_connection

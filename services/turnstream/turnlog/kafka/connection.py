@@ -79,7 +79,7 @@ class Connection:
             self._found.set_exception(LogClosed("the turn log is closed"))
 
     async def close(self) -> None:
-        """An attempt that is under way is waited for: at most the three seconds that it takes to fail."""
+        """An attempt that is under way is waited for: at most the five seconds that it takes to fail."""
         self.fail()
         self._finding.cancel()
         if self._attempt is None:
@@ -93,6 +93,7 @@ class Connection:
         while not self._found.done():
             try:
                 self._attempt = asyncio.get_running_loop().run_in_executor(None, self._open)
+                self._attempt.add_done_callback(lambda attempt: attempt.cancelled() or attempt.exception())
                 admin = await asyncio.shield(self._attempt)
             except (IncompatibleLog, AccessDenied) as error:
                 logger.error("%s", error)

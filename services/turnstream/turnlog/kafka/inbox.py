@@ -67,8 +67,10 @@ class InboxProducer:
         """Raises InboxFull, LogUnavailable, MessageTooLarge."""
         key = (conversation_id, message_id)
         earlier = self._waiting.get(key)
-        if earlier is not None:
+        if earlier is not None and not _has_failed(earlier):
             return Accepted(await self._acknowledged(earlier), duplicate=True)
+        # Whoever brought it first may have gone away before it failed.
+        self.answered(*key)
         try:
             accepted = await self._accept_new(key, partition, data)
         except (InboxFull, MessageTooLarge) as error:
@@ -90,12 +92,9 @@ class InboxProducer:
         try:
             with metrics.ACCEPT_SECONDS.time():
                 return Accepted(await self._acknowledged(position))
-        except LogUnavailable:
+        except (LogUnavailable, MessageTooLarge):
             self.answered(*key)
             self._renew(producer)
-            raise
-        except MessageTooLarge:
-            self.answered(*key)
             raise
 
     async def ask(self, key: bytes, partition: int, data: bytes) -> None:
@@ -188,6 +187,10 @@ def _open_producer(settings: KafkaSettings) -> Any:
         close_producer(producer, 0.0)
         raise
     return producer
+
+
+def _has_failed(acknowledged: "asyncio.Future[Position]") -> bool:
+    return acknowledged.done() and (acknowledged.cancelled() or acknowledged.exception() is not None)
 
 
 def _settle(future: "asyncio.Future[Position]", position: Position | None, error: BaseException | None) -> None:

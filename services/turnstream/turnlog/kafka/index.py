@@ -213,6 +213,13 @@ class PartitionState:
             self.segments[b"%b\0%d" % (conversation, number)] = segment_value(index.segments[number])
         self.heads[conversation] = index.head()
 
+    def erased(self) -> dict[bytes, ConversationIndex]:
+        """The conversations of which turns were erased."""
+        maybe = [conversation for conversation, head in self.heads.items() if _NO_OFFSET in head]
+        maybe += [key.rpartition(b"\0")[0] for key, entries in self.segments.items() if _NO_OFFSET in entries]
+        found = {conversation: self.index(conversation.decode()) for conversation in maybe}
+        return {conversation: index for conversation, index in found.items() if index and index.erased_turns()}
+
     def drop(self, conversations: Iterable[bytes]) -> None:
         """These are in the archive now."""
         for conversation in conversations:

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from kafka.structs import TopicPartition
 
@@ -24,7 +25,6 @@ from turnstream.turnlog.interface import (
     Entry,
     Lease,
     Position,
-    RecordT,
     Snapshot,
     Undecodable,
 )
@@ -33,7 +33,7 @@ from turnstream.turnlog.kafka.backlog import Backlog
 from turnstream.turnlog.kafka.batches import Record
 from turnstream.turnlog.kafka.connection import Connection, Lookup, unreachable
 from turnstream.turnlog.kafka.gateway import Gateway, decoded
-from turnstream.turnlog.kafka.index import ConversationIndex, PartitionState
+from turnstream.turnlog.kafka.index import ConversationIndex
 from turnstream.turnlog.kafka.owners import Owners
 from turnstream.turnlog.kafka.questions import AFTER_SNAPSHOT, Places, Question, answer, question_name
 from turnstream.turnlog.kafka.reader import THROUGH, Reader
@@ -71,6 +71,7 @@ class KafkaTurnLog:
         self._gateway: Gateway | None = None
         self._opening: asyncio.Task[Gateway] | None = None
         self._work: KafkaWork | None = None
+        self._leaving = asyncio.Event()
         self._closed = False
 
     @property
@@ -124,7 +125,9 @@ class KafkaTurnLog:
         if self._work is not None:
             raise RuntimeError("this log serves a worker already; open it again for another one")
         self._check_open()
-        admin = await self._connection.admin()
+        admin = await self._admin_unless_leaving()
+        if admin is None:
+            return
         name = f"{self._settings.prefix}worker-{uuid.uuid4().hex}"
         self._work = KafkaWork(self._settings, admin, name, assignee, self._lookup, self._on_committed, address)
         try:
@@ -146,7 +149,20 @@ class KafkaTurnLog:
         """
         return 0 if self._work is None else await self._work.archive_idle(before_s)
 
+    async def _admin_unless_leaving(self) -> Any:
+        """None where this worker is told to leave before there is a broker."""
+        self._leaving.clear()
+        found = asyncio.ensure_future(self._connection.admin())
+        told = asyncio.ensure_future(self._leaving.wait())
+        try:
+            await asyncio.wait({found, told}, return_when=asyncio.FIRST_COMPLETED)
+            return found.result() if found.done() and not told.done() else None
+        finally:
+            found.cancel()
+            told.cancel()
+
     async def leave(self) -> None:
+        self._leaving.set()
         if self._work is not None:
             await self._work.leave()
 
@@ -223,55 +239,48 @@ class KafkaTurnLog:
         self, partition: int | None = None, after_offset: int = -1
     ) -> AsyncIterator[Entry[InboxMessage] | Undecodable]:
         seen: set[bytes] = set()
-
-        def keeps(record: Record, state: PartitionState) -> bool:
-            conversation_id, message_id = split_key(record.key)
-            if record.key is None or record.key in seen or question_name(message_id):
-                return False
-            seen.add(record.key)
-            index = state.index(conversation_id)
-            return index is None or index.find(message_id) != ERASED
-
-        async for record in self._read(self._settings.inbox, partition, after_offset, keeps):
-            yield _inbox_entry(record)
+        async for erased, records in self._read(self._settings.inbox, partition, after_offset):
+            for record in records:
+                _, message_id = split_key(record.key)
+                if record.key is None or record.key in seen or question_name(message_id):
+                    continue
+                seen.add(record.key)
+                index = erased.get(record.key.partition(b"\0")[0])
+                if index is None or index.find(message_id) != ERASED:
+                    yield _inbox_entry(record)
 
     async def read_turns(
         self, partition: int | None = None, after_offset: int = -1
     ) -> AsyncIterator[Entry[TurnRecord] | Undecodable]:
-        erased: dict[str, frozenset[int]] = {}
-
-        def keeps(record: Record, state: PartitionState) -> bool:
-            conversation_id, _ = split_key(record.key)
-            if conversation_id not in erased:
-                index = state.index(conversation_id)
-                erased[conversation_id] = frozenset() if index is None else index.erased_turns()
-            return turn_number_of(record.key) not in erased[conversation_id]
-
-        async for record in self._read(self._settings.turns, partition, after_offset, keeps):
-            yield _turn_entry(record)
+        async for erased, records in self._read(self._settings.turns, partition, after_offset):
+            for record in records:
+                if erased and _is_erased(record, erased):
+                    continue
+                yield _turn_entry(record)
 
     async def _read(
-        self,
-        topic: str,
-        partition: int | None,
-        after_offset: int,
-        keeps: Callable[[Record, PartitionState], bool],
-    ) -> AsyncIterator[Record]:
-        """Records that were not erased; the state tells which were, before compaction has taken them away."""
+        self, topic: str, partition: int | None, after_offset: int
+    ) -> AsyncIterator[tuple[Mapping[bytes, ConversationIndex], list[Record]]]:
+        """Records that have a value, with the conversations that were erased: compaction may not have been there yet.
+
+        While some are looked at the next ones are read.
+        """
         admin = await self._connection.admin()
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "turnlog-scan") as executor:
             reader = await loop.run_in_executor(executor, Reader, self._settings, admin, THROUGH)
+            following: asyncio.Future[list[Record] | None] | None = None
             try:
                 for place in range(self.partitions) if partition is None else (partition,):
-                    chunks = await loop.run_in_executor(executor, _scan, reader, topic, place, after_offset)
-                    while (chunk := await loop.run_in_executor(executor, next, chunks, None)) is not None:
-                        state, records = chunk
-                        for record in records:
-                            if record.value is not None and keeps(record, state):
-                                yield record
+                    erased, chunks = await loop.run_in_executor(executor, _scan, reader, topic, place, after_offset)
+                    following = loop.run_in_executor(executor, next, chunks, None)
+                    while (records := await following) is not None:
+                        following = loop.run_in_executor(executor, next, chunks, None)
+                        yield erased, [record for record in records if record.value is not None]
             finally:
                 reader.cancel()
+                if following is not None:
+                    await asyncio.gather(following, return_exceptions=True)
                 await loop.run_in_executor(executor, reader.close)
 
     async def close(self) -> None:
@@ -322,34 +331,37 @@ class KafkaTurnLog:
             self._gateway.on_turn(Heard(turn.conversation_id, turn.message_id, turn.turn_number, turn.data))
 
 
-Chunk = tuple[PartitionState, list[Record]]
-
-
-def _scan(reader: Reader, topic: str, partition: int, after_offset: int) -> Iterator[Chunk]:
+def _scan(
+    reader: Reader, topic: str, partition: int, after_offset: int
+) -> tuple[Mapping[bytes, ConversationIndex], Iterator[list[Record]]]:
     _, state = next(reader.states([partition]))
-    tp = TopicPartition(topic, partition)
-    until = reader.committed_end(tp)
-    return ((state, records) for records in reader.scan(topic, partition, after_offset, until))
+    until = reader.committed_end(TopicPartition(topic, partition))
+    return state.erased(), reader.scan(topic, partition, after_offset, until)
+
+
+def _is_erased(record: Record, erased: Mapping[bytes, ConversationIndex]) -> bool:
+    index = erased.get((record.key or b"").partition(b"\0")[0])
+    return index is not None and turn_number_of(record.key) in index.erased_turns()
 
 
 def _turn_entry(record: Record) -> Entry[TurnRecord] | Undecodable:
     conversation_id, _ = split_key(record.key)
-    return _entry("turns", record, conversation_id, message_of(record.headers), decode_turn)
+    try:
+        return Entry(Position(record.partition, record.offset), decode_turn(record.value or b"", conversation_id))
+    except UndecodableRecord as error:
+        return _undecodable("turns", record, conversation_id, message_of(record.headers), error)
 
 
 def _inbox_entry(record: Record) -> Entry[InboxMessage] | Undecodable:
     conversation_id, message_id = split_key(record.key)
-    return _entry("inbox", record, conversation_id, message_id, decode_inbox)
-
-
-def _entry(
-    log: str, record: Record, conversation_id: str, message_id: str, decode: Callable[[bytes, str], RecordT]
-) -> Entry[RecordT] | Undecodable:
-    position = Position(record.partition, record.offset)
     try:
-        return Entry(position, decode(record.value or b"", conversation_id))
+        return Entry(Position(record.partition, record.offset), decode_inbox(record.value or b"", conversation_id))
     except UndecodableRecord as error:
-        damaged = Undecodable(log, position, str(error), conversation_id, message_id)
-        logger.error("%s", damaged)
-        metrics.UNDECODABLE.labels(log).inc()
-        return damaged
+        return _undecodable("inbox", record, conversation_id, message_id, error)
+
+
+def _undecodable(log: str, record: Record, conversation_id: str, message_id: str, error: Exception) -> Undecodable:
+    damaged = Undecodable(log, Position(record.partition, record.offset), str(error), conversation_id, message_id)
+    logger.error("%s", damaged)
+    metrics.UNDECODABLE.labels(log).inc()
+    return damaged

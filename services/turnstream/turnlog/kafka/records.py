@@ -21,10 +21,10 @@ away nothing but what was written anew and what a tombstone erases. What is in t
 
 import struct
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from turnstream.turnlog.interface import Snapshot
+from turnstream.turnlog.kafka.batches import header_of
 
 SEPARATOR = "\0"
 MESSAGE_HEADER = "message"
@@ -90,8 +90,9 @@ def message_header(message_id: str) -> list[Header]:
     return [(MESSAGE_HEADER, message_id.encode())]
 
 
-def message_of(headers: Sequence[Header]) -> str:
-    return next((value.decode(errors="replace") for name, value in headers if name == MESSAGE_HEADER), "")
+def message_of(headers: bytes) -> str:
+    """The id of the message that a turn answers, from the headers of its record."""
+    return (header_of(headers, MESSAGE_HEADER) or b"").decode(errors="replace")
 
 
 def segment_key(conversation: bytes, segment: int) -> bytes:

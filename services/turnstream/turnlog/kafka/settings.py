@@ -76,7 +76,7 @@ def client_config(settings: KafkaSettings) -> Config:
     config: Config = {
         "bootstrap_servers": settings.bootstrap_servers.split(","),
         "security_protocol": settings.security_protocol,
-        "bootstrap_timeout_ms": 3_000,
+        "bootstrap_timeout_ms": 5_000,
         "reconnect_backoff_max_ms": 1_000,
         "ssl_check_hostname": settings.ssl_check_hostname,
     }
@@ -106,6 +106,7 @@ def producer_config(settings: KafkaSettings) -> Config:
     return client_config(settings) | {
         "acks": "all",
         "enable_idempotence": True,
+        "compression_type": "lz4",
         "allow_auto_create_topics": False,
         "metrics_enabled": False,
         "max_request_size": settings.max_message_bytes + 64 * 1024,

@@ -105,6 +105,11 @@ class Outcome:
     bucket_offset: int = -1
 
 
+_FLUSH_TIMEOUT_S = 15.0
+"""Longer than a transaction lives. kafka-python loses sight of batches when another one of theirs expires, and waits
+for them without end."""
+
+
 class Transactor:
     """The transactional producer of one worker. After an error it is ready for another transaction."""
 
@@ -170,7 +175,7 @@ class Transactor:
                     "retry_backoff_ms": 2,
                     "max_block_ms": 10_000,
                     "request_timeout_ms": 10_000,
-                    "delivery_timeout_ms": 30_000,
+                    "delivery_timeout_ms": 10_000,
                 }
             )
             try:
@@ -196,13 +201,16 @@ class Transactor:
         takes a partition over: it waits for its end and misses nothing.
         """
         settings = self._settings
+        for tp in _written(settings, plan):
+            # All in one request: the producer would ask for each topic when it comes to it.
+            producer._transaction_manager.maybe_add_partition_to_transaction(tp)
         for partition, progress in plan.progress.items():
             producer.send(settings.state, encode_progress(progress), PROGRESS_KEY, partition=partition)
         for places in plan.places:
             producer.send(settings.places, places.value, places.key, partition=places.partition)
         sent = [self._send_turn(producer, turn) for turn in plan.turns]
         snapshots = [self._send_snapshot(producer, turn) for turn in plan.turns]
-        producer.flush()
+        producer.flush(timeout=_FLUSH_TIMEOUT_S)
         outcome = Outcome([_offset(future) for future in sent])
         for turn, offset, snapshot in zip(plan.turns, outcome.offsets, snapshots, strict=True):
             outcome.indexes.append(self._send_index(producer, turn, offset, snapshot and _offset(snapshot)))
@@ -260,7 +268,7 @@ class Transactor:
             conversation: producer.send(settings.archive, index.whole(), INDEX + conversation, partition=partition)
             for conversation, index in archiving.indexes.items()
         }
-        producer.flush()
+        producer.flush(timeout=_FLUSH_TIMEOUT_S)
         places = {digest_of(conversation.decode()): _offset(future) for conversation, future in sent.items()}
         bucket = with_entries(archiving.before, places)
         key = bucket_key(archiving.bucket)
@@ -271,6 +279,16 @@ class Transactor:
             for number in range(len(index.segments)):
                 producer.send(settings.state, None, segment_key(conversation, number), partition=partition)
         return offset
+
+
+def _written(settings: KafkaSettings, plan: Plan) -> list[TopicPartition]:
+    """The partitions that nearly every transaction of this kind writes to."""
+    return [
+        *(TopicPartition(settings.state, partition) for partition in plan.progress),
+        *(TopicPartition(settings.turns, partition) for partition in {turn.partition for turn in plan.turns}),
+        *(TopicPartition(settings.places, partition) for partition in {p.partition for p in plan.places}),
+        *(TopicPartition(settings.archive, turn.partition) for turn in plan.turns if turn.snapshot is not None),
+    ]
 
 
 def _offset(sent: Any) -> int:
