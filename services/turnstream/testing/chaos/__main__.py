@@ -7,6 +7,7 @@ share one file. What a run that found something wrong left behind is kept in the
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from turnstream.testing.chaos import recovery
 from turnstream.testing.chaos.plan import FaultKind, draw
-from turnstream.testing.chaos.run import Outcome, run
+from turnstream.testing.chaos.run import Outcome, Patience, run
 from turnstream.testing.chaos.stage import KafkaStage, SqliteStage, Stage
 from turnstream.testing.kafka_broker import BrokerUnavailable
 
@@ -43,6 +44,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the first run (default: the time)")
     parser.add_argument("--jobs", type=int, default=4, help="runs at the same time (default: %(default)s)")
     parser.add_argument("--log", choices=("kafka", "sqlite"), default="kafka", help="(default: %(default)s)")
+    parser.add_argument(
+        "--patience", type=float, default=1.0, help="factor on all time limits, for a busy machine (default: 1)"
+    )
     parser.add_argument("--folder", type=Path, help="where to keep things (default: a temporary folder)")
     parser.add_argument(
         "--measure-recovery",
@@ -59,6 +63,10 @@ def _say(text: str) -> None:
 
 
 async def _all(arguments: argparse.Namespace, folder: Path) -> list[Outcome]:
+    task = asyncio.current_task()
+    assert task is not None
+    # So that brokers and processes are ended also then.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     # Brokers are started and killed in threads, clients of Kafka are opened in threads.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(16 + 4 * arguments.jobs))
     stage: Stage = SqliteStage() if arguments.log == "sqlite" else KafkaStage(folder)
@@ -69,7 +77,7 @@ async def _all(arguments: argparse.Namespace, folder: Path) -> list[Outcome]:
     async def work() -> None:
         for seed in seeds:
             plan = draw(seed, stage.odds)
-            outcome = await run(plan, stage, folder / f"seed-{seed}")
+            outcome = await run(plan, stage, folder / f"seed-{seed}", Patience().times(arguments.patience))
             outcomes.append(outcome)
             _say(_line(outcome, len(outcomes), arguments.runs))
 

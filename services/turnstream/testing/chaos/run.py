@@ -15,12 +15,25 @@ from turnstream.testing.chaos.cluster import Chronicle, Cluster
 from turnstream.testing.chaos.plan import Plan, PlannedFault
 from turnstream.testing.chaos.roles import Place
 from turnstream.testing.chaos.stage import Stage
-from turnstream.testing.chaos.verdict import PATIENCE_S, Judge
+from turnstream.testing.chaos.verdict import Judge
 from turnstream.testing.conversation_process import open_log
 from turnstream.turnlog.interface import LogReader, Undecodable
 
-CLIENTS_PATIENCE_S = 90.0
-RUN_TIMEOUT_S = 240.0
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """After how long something that does not happen counts as never happening; not how long things should take.
+
+    `clients_s` until every client has its answers, `settle_s` for each step of the judge, `run_s` for all of a run.
+    """
+
+    clients_s: float = 90.0
+    settle_s: float = 30.0
+    run_s: float = 240.0
+
+    def times(self, factor: float) -> "Patience":
+        """For a machine that has other things to do."""
+        return Patience(self.clients_s * factor, self.settle_s * factor, self.run_s * factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +54,16 @@ class Outcome:
     folder: Path
 
 
-async def run(plan: Plan, stage: Stage, folder: Path) -> Outcome:
+async def run(plan: Plan, stage: Stage, folder: Path, patience: Patience | None = None) -> Outcome:
     """Never raises: what goes wrong is in the outcome."""
+    patience = patience or Patience()
     loop = asyncio.get_running_loop()
     folder.mkdir(parents=True)  # noqa: ASYNC240 (a moment)
     memory, chronicle, began = Memory(), Chronicle(), loop.time()
     found: list[str] = []
     try:
-        async with asyncio.timeout(RUN_TIMEOUT_S):
-            found = await _perform(plan, stage, folder, memory, chronicle)
+        async with asyncio.timeout(patience.run_s):
+            found = await _perform(plan, stage, folder, memory, chronicle, patience)
     except Exception as error:
         found = [f"failed: {_told(error)}"]
     found += chronicle.wrong
@@ -76,22 +90,26 @@ def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-async def _perform(plan: Plan, stage: Stage, folder: Path, memory: Memory, chronicle: Chronicle) -> list[str]:
+async def _perform(
+    plan: Plan, stage: Stage, folder: Path, memory: Memory, chronicle: Chronicle, patience: Patience
+) -> list[str]:
     async with stage.scene(plan, folder) as scene:
         place = Place(scene.log, folder)
         async with Cluster(plan, place, chronicle, scene.broker) as cluster:
             clients = [Client(conversation, cluster.gateways, memory) for conversation in plan.conversations]
-            unanswered = await _live_through(plan, cluster, clients)
+            unanswered = await _live_through(plan, cluster, clients, patience.clients_s)
             cluster.note("the clients have their answers")
             await cluster.quiet()
             cluster.note("all have left who were to leave")
             log = open_log(scene.log)
             try:
-                judge = Judge(log, cluster, memory, place.calls)
+                judge = Judge(log, cluster, memory, place.calls, patience.settle_s)
                 await judge.settle()
                 cluster.note("all is answered")
                 cluster.stop_readers()
-                unanswered += await _in_time([client.ask_again() for client in clients], PATIENCE_S, "asked again, ")
+                unanswered += await _in_time(
+                    [client.ask_again() for client in clients], patience.settle_s, "asked again, "
+                )
                 cluster.note("all was asked again")
                 faults = unanswered + [str(fault) for fault in await judge.faults()]
                 if faults:
@@ -101,14 +119,14 @@ async def _perform(plan: Plan, stage: Stage, folder: Path, memory: Memory, chron
     return faults
 
 
-async def _live_through(plan: Plan, cluster: Cluster, clients: Sequence[Client]) -> list[str]:
+async def _live_through(plan: Plan, cluster: Cluster, clients: Sequence[Client], patience_s: float) -> list[str]:
     """What was not answered in time, in words."""
     cluster.read_along([client.read_along() for client in clients])
     # The clock starts when every conversation was answered once: a fault before that would hit an idle process.
     warm = asyncio.Barrier(len(clients) + len(plan.faults))
     striking = [asyncio.create_task(_strike_in_time(cluster, fault, warm)) for fault in plan.faults]
     try:
-        unanswered = await _in_time([client.talk(warm) for client in clients], CLIENTS_PATIENCE_S)
+        unanswered = await _in_time([client.talk(warm) for client in clients], patience_s)
         await asyncio.gather(*striking)
     finally:
         for task in striking:

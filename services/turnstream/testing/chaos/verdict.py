@@ -21,23 +21,23 @@ from turnstream.testing.conversation_process import ACTION, COUNT, DOMAIN
 from turnstream.turnlog.checker import Fault, check_log
 from turnstream.turnlog.interface import Entry, LogReader
 
-PATIENCE_S = 30.0
 _PAUSE_S = 0.25
 
 
 class Judge:
     """Looks at what a run left behind, once its faults are over and its clients have their answers."""
 
-    def __init__(self, log: LogReader, cluster: Cluster, memory: Memory, calls: Path) -> None:
+    def __init__(self, log: LogReader, cluster: Cluster, memory: Memory, calls: Path, patience_s: float) -> None:
         self._log = log
         self._cluster = cluster
         self._memory = memory
         self._calls = calls
+        self._patience_s = patience_s
 
     async def settle(self) -> None:
         """Until all that was accepted is answered and heard of by the readers, or patience ends."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE_S
+        until = loop.time() + self._patience_s
         while loop.time() < until:
             lost = any(fault.kind == "lost" for fault in await check_log(self._log))
             if not lost and await self._have_readers_caught_up():
@@ -75,7 +75,7 @@ class Judge:
 
     async def _tracker(self, conversation_id: str, last_turn: int) -> Tracker | None:
         loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE_S
+        until = loop.time() + self._patience_s
         while loop.time() < until:
             for replica in list(self._cluster.replicas):
                 tracker = await _ask(replica.address, conversation_id)
