@@ -1,8 +1,9 @@
-"""`python -m benchmarks [turns] [start] [memory] [limits] [training] [kafka]`."""
+"""`python -m benchmarks [turns] [start] [memory] [limits] [training] [kafka] [replay]`."""
 
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from benchmarks.figures import RECORDED_PEER
 from benchmarks.limits import Limits, measure_limits
 from benchmarks.measure import Effort, PlacementFigures, measure_peer, measure_placement
 from benchmarks.project import BUILD, BenchmarkError, initial_project, measure_training, trained
+from benchmarks.replay import ReplayFigures, measure_replay, synthetic_log
 from benchmarks.report import Results, print_results, promises, write_json
 from benchmarks.serving import PLACEMENTS
 from benchmarks.turn_logs import TurnLogFigures, measure_turn_logs
 
-WHAT = ("turns", "start", "memory", "limits", "training", "kafka")
+WHAT = ("turns", "start", "memory", "limits", "training", "kafka", "replay")
+REPLAYED_EVENTS = 1_000_000
 JSON_FILE = BUILD.parent / "bench.json"
 
 
@@ -28,7 +31,7 @@ JSON_FILE = BUILD.parent / "bench.json"
 @click.option("--placement", multiple=True, type=click.Choice(PLACEMENTS), help="One placement instead of both.")
 @click.option("--runs", default=3, show_default=True, help="Repetitions; medians are quoted.")
 def main(what: tuple[str, ...], peer: str | None, project: Path | None, placement: tuple[str, ...], runs: int) -> None:
-    """Measure turns, start, memory, the machine's limits, training and Kafka; everything where nothing is named."""
+    """Measure turns, start, memory, the machine's limits, training, Kafka and replay; everything where nothing is named."""
     wanted = frozenset(what or WHAT)
     console = Console(width=None if sys.stdout.isatty() else 110)
     source = (project or initial_project()).resolve()
@@ -57,7 +60,14 @@ async def _measure(
         figures = [await measure_placement(models, p, effort, turns="turns" in wanted) for p in chosen]
     against = await measure_peer(peer, effort) if peer else RECORDED_PEER
     logs: TurnLogFigures | None = await measure_turn_logs(trained(project), runs) if "kafka" in wanted else None
-    return Results(against, load_average, limits, tuple(figures), training, logs)
+    replay = await _measure_replay() if "replay" in wanted else None
+    return Results(against, load_average, limits, tuple(figures), training, logs, replay)
+
+
+async def _measure_replay() -> ReplayFigures:
+    with tempfile.TemporaryDirectory(dir=BUILD, prefix="replay-") as folder:
+        async with synthetic_log(Path(folder), REPLAYED_EVENTS) as log:
+            return await measure_replay(log)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from benchmarks.figures import Latency, PeerFigures
 from benchmarks.limits import Limits
 from benchmarks.measure import PlacementFigures
 from benchmarks.project import TrainingFigures
+from benchmarks.replay import AIM_EVENTS_PER_S, ReplayFigures
 from benchmarks.turn_logs import LogTurns, TurnLogFigures
 
 TURN_LIMIT = 0.5
@@ -38,6 +39,7 @@ class Results:
     placements: tuple[PlacementFigures, ...] = ()
     training: TrainingFigures | None = None
     turn_logs: TurnLogFigures | None = None
+    replay: ReplayFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ def print_results(console: Console, results: Results) -> None:
         console.print(_training_table(results.training, results.peer))
     if results.turn_logs is not None:
         console.print(_turn_logs_table(results.turn_logs))
+    if results.replay is not None:
+        console.print(_replay_table(results.replay))
     if kept := promises(results):
         console.print(_promises_table(kept))
 
@@ -204,6 +208,21 @@ def _add_log_turns(table: Table, name: str, log: LogTurns) -> None:
     if log.long is not None:
         table.add_row(f"{name}: turns 10 to 59 of one conversation", *_latency(log.long.early))
         table.add_row(f"{name}: turns 1,950 to 1,999 of it", *_latency(log.long.late))
+
+
+def _replay_table(figures: ReplayFigures) -> Table:
+    title = f"Replay of {figures.events:,} events of {figures.conversations:,} conversations, one core"
+    table = _table(title, "events/s", "of the aim")
+    rows = (
+        ("reading records", figures.read_events_per_s),
+        ("decoding events", figures.decode_events_per_s),
+        ("folding them", figures.fold_events_per_s),
+        ("all: from the log to trackers", figures.rebuild_events_per_s),
+        ("the same by the clock", figures.wall_events_per_s),
+    )
+    for name, rate in rows:
+        table.add_row(name, f"{rate:,.0f}", f"{rate / AIM_EVENTS_PER_S:.2f}")
+    return table
 
 
 def _promises_table(kept: list[Promise]) -> Table:
