@@ -31,7 +31,7 @@ JSON_FILE = BUILD.parent / "bench.json"
 @click.option("--placement", multiple=True, type=click.Choice(PLACEMENTS), help="One placement instead of both.")
 @click.option("--runs", default=3, show_default=True, help="Repetitions; medians are quoted.")
 def main(what: tuple[str, ...], peer: str | None, project: Path | None, placement: tuple[str, ...], runs: int) -> None:
-    """Measure turns, start, memory, the machine's limits, training, Kafka and replay; everything where nothing is named."""
+    """Measure what is named, everything where nothing is; exit with 1 where a promise is not kept."""
     wanted = frozenset(what or WHAT)
     console = Console(width=None if sys.stdout.isatty() else 110)
     source = (project or initial_project()).resolve()

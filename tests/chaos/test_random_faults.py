@@ -12,7 +12,7 @@ from turnstream.testing.chaos.plan import FaultKind, Plan, draw
 from turnstream.testing.chaos.run import run
 from turnstream.testing.chaos.stage import KafkaStage, SqliteStage, Stage
 
-SEEDS = (36, 74, 146, 287, 397, SEED_MORE)
+SEEDS = (36, 74, 146, 287, 397, 2, 4, 9)
 SQLITE_SEEDS = (1, 2, 3, 4, 5, 6)
 AT_A_TIME = 4
 

@@ -43,6 +43,12 @@ async def archived(log: object) -> int:
     return await soon(log.archive_idle(later()))
 
 
+def test_nothing_is_archived_before_what_was_erased_has_left_the_disks() -> None:
+    with pytest.raises(ValueError, match=r"kafka\.idle_after_h \(12\) must be longer"):
+        KafkaSettings(idle_after_h=12.0, erasure_lag_h=24.0)
+    assert KafkaSettings(idle_after_h=0.0).idle_after_h == 0
+
+
 async def test_an_archived_conversation_goes_on_with_its_next_turn(running: Running) -> None:
     for number in (1, 2):
         await one_turn(running, "c", number)

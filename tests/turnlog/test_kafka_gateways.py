@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
+from prometheus_client import REGISTRY
 from support.kafka import kafka_settings
 from turnstream.testing.kafka_broker import KafkaBroker
 from turnstream.testing.turnlog_contract import PATIENCE_S, Running, a_message, a_turn, everything, soon
@@ -155,3 +156,24 @@ async def until_accepted(gateway: KafkaTurnLog) -> None:
 async def answer_everything(running: Running) -> None:
     while True:
         await running.answer(await running.worker.next())
+
+
+async def test_a_process_counts_what_it_does(running: Running, gateway: KafkaTurnLog) -> None:
+    before = {name: value_of(name) for name in COUNTED}
+    await turns_of(running, "c", 2)
+    await gateway.wait_for("c", "m2", PATIENCE_S)
+    grown = {name for name, value in before.items() if value_of(name) > value}
+    assert grown == set(COUNTED)
+
+
+COUNTED = (
+    "turnstream_turnlog_accepted_messages_total",
+    "turnstream_turnlog_accept_seconds_count",
+    "turnstream_turnlog_transaction_seconds_count",
+    "turnstream_turnlog_transaction_turns_sum",
+    "turnstream_turnlog_restore_seconds_count",
+)
+
+
+def value_of(name: str) -> float:
+    return REGISTRY.get_sample_value(name) or 0.0

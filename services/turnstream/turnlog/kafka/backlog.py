@@ -30,8 +30,13 @@ class Backlog:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Until it is known once. Raises kafka.errors.KafkaError."""
-        await self._read()
+        """Until it is known once; what passes (no coordinator yet, a time-out) is waited out.
+
+        Raises kafka.errors.KafkaError.
+        """
+        is_known = False
+        while not is_known:
+            is_known = await self._is_read()
         self._task = asyncio.create_task(self._read_always())
 
     async def close(self) -> None:
@@ -56,6 +61,17 @@ class Backlog:
                 f"{waiting} messages wait in partition {partition} (kafka.max_backlog_per_partition is {most}). "
                 "Try later, with the same message id."
             )
+
+    async def _is_read(self) -> bool:
+        try:
+            await self._read()
+        except kafka.errors.KafkaError as error:
+            if not error.retriable:
+                raise
+            logger.warning("how much waits in the inbox cannot be read; trying again: %s", repr(error))
+            await asyncio.sleep(self._interval_s)
+            return False
+        return True
 
     async def _read_always(self) -> None:
         while True:

@@ -9,11 +9,28 @@ from typing import Any
 import kafka
 import kafka.errors
 from kafka.net.compat import KafkaNetClient
+from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
 from turnstream.turnlog.kafka.batches import LeanRecords
 from turnstream.turnlog.kafka.settings import Config
 
 logger = logging.getLogger(__name__)
+
+
+def _hear_the_last_word(transport: Any) -> None:
+    """kafka-python drops what came together with the end of a connection: the reason why a log-in was refused."""
+    receive = transport._sock_recv
+
+    def _sock_recv(self: Any) -> Any:
+        data, error = receive(self)
+        # The end is met again with the next read.
+        return data, None if data else error
+
+    transport._sock_recv = _sock_recv
+
+
+_hear_the_last_word(KafkaTCPTransport)
+_hear_the_last_word(KafkaSSLTransport)
 
 
 class Refused(kafka.errors.KafkaError):  # type: ignore[misc]

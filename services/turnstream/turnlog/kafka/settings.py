@@ -39,6 +39,14 @@ class KafkaSettings:
     ssl_keyfile: str = ""
     ssl_check_hostname: bool = True
 
+    def __post_init__(self) -> None:
+        """Raises ValueError. What is erased must have left the disks before its index goes to the archive."""
+        if 0 < self.idle_after_h <= self.erasure_lag_h:
+            raise ValueError(
+                f"kafka.idle_after_h ({self.idle_after_h:g}) must be longer than kafka.erasure_lag_h "
+                f"({self.erasure_lag_h:g}), or 0 for never"
+            )
+
     @property
     def inbox(self) -> str:
         return f"{self.prefix}inbox"
