@@ -140,6 +140,10 @@ class KafkaTurnLog:
         return self._work is not None and self._work.joined
 
     async def trouble(self) -> str:
+        if self._opening is not None and self._opening.done() and not self._opening.cancelled():
+            error = self._opening.exception()
+            if error is not None:
+                return f"messages cannot be taken: {error!r}"
         return await self._connection.trouble()
 
     async def archive_idle(self, before_s: int) -> int:
