@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from turnstream.conversation.crashpoints import POINTS
 from turnstream.testing.chaos.plan import FaultKind, Manner, Plan, PlannedConversation, PlannedFault, PlannedMessage
 from turnstream.testing.chaos.run import run
 from turnstream.testing.chaos.stage import KafkaStage
+
+pytestmark = pytest.mark.timeout(900)
 
 
 def conversation(name: str, *texts: str, pause_s: float = 0.0) -> PlannedConversation:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from turnstream.conversation.crashpoints import POINTS
 from turnstream.testing.chaos.plan import FaultKind, Plan, draw
 from turnstream.testing.chaos.run import run
@@ -15,6 +16,8 @@ from turnstream.testing.chaos.stage import KafkaStage, SqliteStage, Stage
 SEEDS = (36, 74, 146, 287, 397, 2, 4, 9)
 SQLITE_SEEDS = (1, 2, 3, 4, 5, 6)
 AT_A_TIME = 4
+
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_the_seeds_cover_every_fault_and_every_point() -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,14 +152,14 @@ class Cluster:
     def until_ready(self, component: str) -> None:
         self.kubectl("rollout", "status", f"deployment/{FULLNAME}-{component}", "--timeout=300s", timeout_s=320)
 
-    def say(self, sender: str, text: str, message_id: str | None = None) -> list[str]:
+    def say(self, sender: str, text: str, message_id: str = "") -> list[str]:
         """The texts that answer a message. Raises OSError, ValueError where none came."""
-        body = {"sender": sender, "message": text} | ({"message_id": message_id} if message_id else {})
-        request = urllib.request.Request(
-            f"{self.url}/webhooks/rest/webhook", json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return [reply.get("text", "") for reply in json.load(answer)]
+        return self.send(sender, text, message_id or uuid.uuid4().hex)
+
+    def send(self, sender: str, text: str, message_id: str) -> list[str]:
+        """The same, as `support.containers.Client` asks for it."""
+        body = {"sender": sender, "message": text, "message_id": message_id}
+        return [reply.get("text", "") for reply in self.api("/webhooks/rest/webhook", body)]
 
     def api(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """The JSON that Rasa's HTTP API answers: to a GET, or to a POST of `body`."""

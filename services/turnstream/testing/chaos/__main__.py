@@ -28,7 +28,8 @@ def main() -> int:
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="chaos-"))
     try:
         if arguments.measure_recovery:
-            _say(recovery.summary(asyncio.run(recovery.measure(arguments.measure_recovery, folder))))
+            found = asyncio.run(recovery.measure(arguments.measure_recovery, folder, _say))
+            _say(f"all kills: {found}")
             return 0
         outcomes = asyncio.run(_all(arguments, folder))
     except BrokerUnavailable as error:

@@ -7,7 +7,7 @@ what counts is the time from the kill to the answer of the first message that a 
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -76,7 +76,7 @@ class _Talk:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """One kill: seconds until each of the dead replica's conversations was answered again."""
+    """Of one kill or several: seconds until each of the dead replica's conversations was answered again."""
 
     silent_s: Sequence[float]
 
@@ -87,42 +87,37 @@ class Recovery:
         return f"{len(self.silent_s)} conversations, median {middle:.2f} s, worst {worst:.2f} s"
 
 
-async def measure(kills: int, folder: Path) -> list[Recovery]:
-    """Raises BrokerUnavailable."""
+async def measure(kills: int, folder: Path, told: Callable[[str], None]) -> Recovery:
+    """`told` hears of each kill; returned are all of them together. Raises BrokerUnavailable."""
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 (a moment)
     settings = BrokerSettings(properties=_BROKER_DEFAULTS)
     broker = await asyncio.to_thread(KafkaBroker.start, folder / "broker", settings)
     try:
         log = KafkaSettings(bootstrap_servers=broker.address, replication=1)
-        return await _measure(kills, Place(json.dumps(asdict(log)), folder))
+        return await _measure(kills, Place(json.dumps(asdict(log)), folder), told)
     finally:
         await asyncio.to_thread(broker.stop)
 
 
-async def _measure(kills: int, place: Place) -> list[Recovery]:
+async def _measure(kills: int, place: Place, told: Callable[[str], None]) -> Recovery:
     loop = asyncio.get_running_loop()
     talk = _Talk()
-    found = []
+    silent_s: list[float] = []
     async with Cluster(Plan(0, 2, 1, (), ()), place, Chronicle()) as cluster:
         address = cluster.gateways.pick(0)
         talking = [asyncio.create_task(talk.go_on(address, f"c{n}")) for n in range(CONVERSATIONS)]
         try:
-            for kill in range(kills):
+            for kill in range(1, kills + 1):
                 await talk.after(loop.time())
                 await asyncio.sleep(_CALM_S)
                 moment = loop.time()
                 await cluster.strike(PlannedFault(FaultKind.KILL_REPLICA, 0.0, kill, _REPLACED_AFTER_S))
-                found.append(Recovery([s for s in await talk.after(moment) if s > _WITHOUT_A_KILL_S]))
+                held_up = [seconds for seconds in await talk.after(moment) if seconds > _WITHOUT_A_KILL_S]
+                told(f"kill {kill}: {Recovery(held_up)}")
+                silent_s += held_up
                 await cluster.quiet()
         finally:
             for task in talking:
                 task.cancel()
             await asyncio.gather(*talking, return_exceptions=True)
-    return found
-
-
-def summary(found: Sequence[Recovery]) -> str:
-    """A line for each kill, and one for all."""
-    lines = [f"kill {n}: {recovery}" for n, recovery in enumerate(found, 1)]
-    everything = Recovery([seconds for recovery in found for seconds in recovery.silent_s])
-    return "\n".join([*lines, f"all {len(found)} kills: {everything}"])
+    return Recovery(silent_s)
