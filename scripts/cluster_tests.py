@@ -5,6 +5,7 @@ on a node that is started on this machine, as root, by the tools beside the repo
 cannot be.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ IMAGES = ("service", "trainer", "kafka")
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     try:
         if os.environ.get("KUBECONFIG"):
             return run_tests()

@@ -103,14 +103,14 @@ class System:
 
     def stop(self, container: str) -> int:
         """By SIGTERM; its exit code, 137 where it did not end within its grace."""
-        grace_s = inspect(container)["Config"]["StopTimeout"]
-        docker("stop", "--time", str(grace_s or 10), container)
+        docker("stop", "--time", str(inspect(container)["Config"]["StopTimeout"]), container)
         code: int = inspect(container)["State"]["ExitCode"]
         return code
 
     def bundles(self) -> list[str]:
         """The versions that have been trained, oldest first."""
-        return self.in_trainer("ls", "/bundles").split()
+        manifests = self.in_trainer("find", "/bundles", "-name", "manifest.json", "-not", "-path", "*/.*").split()
+        return sorted(Path(manifest).parent.name for manifest in manifests)
 
     def in_trainer(self, *command: str) -> str:
         """Run a command with the bundles mounted writable."""

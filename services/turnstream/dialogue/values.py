@@ -12,6 +12,10 @@ MAX_DEPTH = 25
 """Levels of lists and maps in a value. Protobuf reads 100 nested messages: three a level, and those around it."""
 
 
+class UnreadableValueError(ValueError):
+    """A message that says no value; nothing of ours writes one."""
+
+
 class UnwritableValueError(TypeError):
     """A value that the wire cannot carry; says why."""
 

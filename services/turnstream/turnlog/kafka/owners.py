@@ -41,10 +41,6 @@ class Owners:
                 await self._refresh(admin)
         return self._addresses.get(partition) or None
 
-    def forget(self) -> None:
-        """An answer was wrong: the next one is asked for."""
-        self._read_at = -_FRESH_S
-
     async def _refresh(self, admin: Any) -> None:
         group = await asyncio.to_thread(_describe, admin, self._settings.group)
         self._read_at = time.monotonic()
