@@ -1,4 +1,4 @@
-"""`python -m benchmarks [turns] [start] [memory] [limits] [training] [kafka] [replay]`."""
+"""`python -m benchmarks [turns] [start] [memory] [limits] [training] [kafka] [restore] [replay]`."""
 
 import asyncio
 import os
@@ -16,10 +16,11 @@ from benchmarks.measure import Effort, PlacementFigures, measure_peer, measure_p
 from benchmarks.project import BUILD, BenchmarkError, initial_project, measure_training, trained
 from benchmarks.replay import ReplayFigures, measure_replay, synthetic_log
 from benchmarks.report import Results, print_results, promises, write_json
+from benchmarks.restore import RestoreFigures, measure_restore
 from benchmarks.serving import PLACEMENTS
-from benchmarks.turn_logs import TurnLogFigures, measure_turn_logs
+from benchmarks.turn_logs import TurnLogFigures, measure_turn_logs, running_broker
 
-WHAT = ("turns", "start", "memory", "limits", "training", "kafka", "replay")
+WHAT = ("turns", "start", "memory", "limits", "training", "kafka", "restore", "replay")
 REPLAYED_EVENTS = 1_000_000
 JSON_FILE = BUILD.parent / "bench.json"
 
@@ -60,8 +61,14 @@ async def _measure(
         figures = [await measure_placement(models, p, effort, turns="turns" in wanted) for p in chosen]
     against = await measure_peer(peer, effort) if peer else RECORDED_PEER
     logs: TurnLogFigures | None = await measure_turn_logs(trained(project), runs) if "kafka" in wanted else None
+    restore = await _measure_restore() if "restore" in wanted else None
     replay = await _measure_replay() if "replay" in wanted else None
-    return Results(against, load_average, limits, tuple(figures), training, logs, replay)
+    return Results(against, load_average, limits, tuple(figures), training, logs, restore, replay)
+
+
+async def _measure_restore() -> RestoreFigures:
+    with running_broker() as broker:
+        return await measure_restore(broker.address)
 
 
 async def _measure_replay() -> ReplayFigures:

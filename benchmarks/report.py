@@ -16,6 +16,7 @@ from benchmarks.limits import Limits
 from benchmarks.measure import PlacementFigures
 from benchmarks.project import TrainingFigures
 from benchmarks.replay import AIM_EVENTS_PER_S, ReplayFigures
+from benchmarks.restore import RestoreFigures
 from benchmarks.turn_logs import LogTurns, TurnLogFigures
 
 TURN_LIMIT = 0.5
@@ -26,6 +27,8 @@ START_LIMIT_S = 8.0
 SERVICE_MEMORY_LIMIT_MB = 120.0
 KAFKA_OVERHEAD_LIMIT_MS = 15.0
 """Of the median turn on an idle machine, over the same turn on SQLite."""
+RESTORE_LIMIT_S = 4.0
+"""What a lost worker's silence of 6 s leaves of the 10 s in which its conversations answer again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Results:
     placements: tuple[PlacementFigures, ...] = ()
     training: TrainingFigures | None = None
     turn_logs: TurnLogFigures | None = None
+    restore: RestoreFigures | None = None
     replay: ReplayFigures | None = None
 
 
@@ -80,6 +84,8 @@ def promises(results: Results) -> list[Promise]:
         found.append(Promise("Kafka's part of a turn, under load", logs.overhead_under_load_ms, idle, "ms"))
         busiest = logs.kafka.crowds[-1].turns_per_s
         found.append(Promise("turns a second of the log alone", logs.log_alone.turns_per_s, busiest, "/s", True))
+    if results.restore is not None:
+        found.append(Promise("restore of all conversations", results.restore.restore_s, RESTORE_LIMIT_S, "s"))
     return found
 
 
@@ -101,6 +107,8 @@ def print_results(console: Console, results: Results) -> None:
         console.print(_training_table(results.training, results.peer))
     if results.turn_logs is not None:
         console.print(_turn_logs_table(results.turn_logs))
+    if results.restore is not None:
+        console.print(_restore_table(results.restore))
     if results.replay is not None:
         console.print(_replay_table(results.replay))
     if kept := promises(results):
@@ -208,6 +216,15 @@ def _add_log_turns(table: Table, name: str, log: LogTurns) -> None:
     if log.long is not None:
         table.add_row(f"{name}: turns 10 to 59 of one conversation", *_latency(log.long.early))
         table.add_row(f"{name}: turns 1,950 to 1,999 of it", *_latency(log.long.late))
+
+
+def _restore_table(figures: RestoreFigures) -> Table:
+    table = _table("A worker takes over all conversations from Kafka", "")
+    table.add_row("conversations", f"{figures.conversations:,}")
+    table.add_row("records read", f"{figures.records:,}")
+    table.add_row("until all partitions are held, s", f"{figures.restore_s:.2f}")
+    table.add_row("memory for a conversation, bytes", f"{figures.bytes_each:.0f}")
+    return table
 
 
 def _replay_table(figures: ReplayFigures) -> Table:

@@ -89,6 +89,12 @@ def _require(program: str, what: str) -> str:
     return found
 
 
+def _leash() -> list[str]:
+    """What ends the broker with the process that started it, however that ends."""
+    found = shutil.which("setpriv")
+    return [found, "--pdeathsig", "KILL", "--"] if found else []
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as listener:
@@ -144,7 +150,7 @@ class KafkaBroker:
         options = [f"-Xmx{self._settings.heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
         with self.log_file.open("ab") as output:
             self._process = subprocess.Popen(
-                [self._java, *options, *_LOGGING, "-cp", self._classpath, "kafka.Kafka", str(self._properties)],
+                [*_leash(), self._java, *options, *_LOGGING, "-cp", self._classpath, "kafka.Kafka", str(self._properties)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
