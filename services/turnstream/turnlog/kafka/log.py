@@ -140,10 +140,9 @@ class KafkaTurnLog:
         return self._work is not None and self._work.joined
 
     async def trouble(self) -> str:
-        if self._opening is not None and self._opening.done() and not self._opening.cancelled():
-            error = self._opening.exception()
-            if error is not None:
-                return f"messages cannot be taken: {error!r}"
+        error = self._opening_error()
+        if error is not None:
+            return f"messages cannot be taken: {error!r}"
         return await self._connection.trouble()
 
     async def archive_idle(self, before_s: int) -> int:
@@ -316,7 +315,8 @@ class KafkaTurnLog:
 
     async def _opened_gateway(self) -> Gateway:
         self._check_open()
-        if self._opening is None:
+        if self._opening is None or self._opening_error() is not None:
+            # What failed may have passed: a broker that was busy, a right that was given since.
             self._opening = asyncio.create_task(self._open_gateway())
         try:
             return await asyncio.shield(self._opening)
@@ -324,11 +324,22 @@ class KafkaTurnLog:
             self._check_open()
             raise
 
+    def _opening_error(self) -> BaseException | None:
+        """Why messages cannot be taken, until it is tried again."""
+        if self._opening is None or not self._opening.done() or self._opening.cancelled():
+            return None
+        return self._opening.exception()
+
     async def _open_gateway(self) -> Gateway:
         backlog = Backlog(self._settings, await self._connection.admin())
-        self._gateway = Gateway(self._settings, self._lookup, backlog, self._answer_here)
-        await self._gateway.open()
-        return self._gateway
+        gateway = Gateway(self._settings, self._lookup, backlog, self._answer_here)
+        try:
+            await gateway.open()
+        except BaseException:
+            await gateway.close()
+            raise
+        self._gateway = gateway
+        return gateway
 
     def _on_committed(self, turn: PlannedTurn, offset: int) -> None:
         if self._gateway is not None:
