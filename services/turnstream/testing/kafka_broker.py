@@ -89,10 +89,10 @@ def _require(program: str, what: str) -> str:
     return found
 
 
-def _leash() -> list[str]:
-    """What ends the broker with the process that started it, however that ends."""
-    found = shutil.which("setpriv")
-    return [found, "--pdeathsig", "KILL", "--"] if found else []
+def _leash(pid: int) -> "subprocess.Popen[bytes]":
+    """Ends a process when this one is gone, however it went: the system then closes the other end of the pipe."""
+    command = ["/bin/sh", "-c", "cat > /dev/null; kill -KILL $0", str(pid)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def free_port() -> int:
@@ -113,6 +113,7 @@ class KafkaBroker:
         self._folder = folder
         self._port = self._settings.port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self._properties = folder / "server.properties"
         self._secure_ports = {protocol: free_port() for protocol in _secure_protocols(self._settings)}
@@ -150,12 +151,21 @@ class KafkaBroker:
         options = [f"-Xmx{self._settings.heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
         with self.log_file.open("ab") as output:
             self._process = subprocess.Popen(
-                [*_leash(), self._java, *options, *_LOGGING, "-cp", self._classpath, "kafka.Kafka", str(self._properties)],
+                [
+                    self._java,
+                    *options,
+                    *_LOGGING,
+                    "-cp",
+                    self._classpath,
+                    "kafka.Kafka",
+                    str(self._properties),
+                ],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        self._watcher = _leash(self._process.pid)
         try:
             self._wait_until_it_serves()
         except BaseException:
@@ -171,14 +181,21 @@ class KafkaBroker:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
-        self._process = None
+        self._ended()
 
     def kill(self) -> None:
         """As a power cut would (the page cache stays)."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
-            self._process = None
+        self._ended()
+
+    def _ended(self) -> None:
+        self._process = None
+        if self._watcher is not None:
+            self._watcher.kill()
+            self._watcher.communicate()
+            self._watcher = None
 
     def __enter__(self) -> "KafkaBroker":
         return self
