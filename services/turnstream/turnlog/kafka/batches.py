@@ -64,6 +64,8 @@ def unpack(batch: Any, partition: int) -> list[Record]:
         for _ in range(batch.records_count):
             length, place = _size(data, place)
             end = place + length
+            if length < 0 or end > len(data):
+                raise IndexError
             # One byte of attributes, then the difference in time.
             place += 1
             while data[place] > 127:
@@ -87,15 +89,19 @@ def unpack(batch: Any, partition: int) -> list[Record]:
 
 
 def header_of(headers: bytes, name: str) -> bytes | None:
-    """The value of a header; None where there is none."""
-    count, place = _size(headers, 0)
-    for _ in range(count):
-        size, place = _size(headers, place)
-        found = headers[place : place + size] == name.encode()
-        size, place = _size(headers, place + size)
-        if found:
-            return headers[place : place + size] if size >= 0 else None
-        place += max(0, size)
+    """The value of a header; None where there is none, and where the bytes are no headers."""
+    try:
+        count, place = _size(headers, 0)
+        for _ in range(count):
+            size, place = _size(headers, place)
+            found = headers[place : place + size] == name.encode()
+            # A name of a negative length would lead backwards, for as long as `count` says.
+            size, place = _size(headers, place + max(0, size))
+            if found:
+                return headers[place : place + size] if size >= 0 else None
+            place += max(0, size)
+    except IndexError:
+        pass
     return None
 
 

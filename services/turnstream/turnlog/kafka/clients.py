@@ -10,6 +10,7 @@ import kafka
 import kafka.errors
 from kafka.net.compat import KafkaNetClient
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
+from kafka.producer.transaction_manager import TransactionalRequestResult
 
 from turnstream.turnlog.kafka.batches import LeanRecords
 from turnstream.turnlog.kafka.settings import Config
@@ -31,6 +32,23 @@ def _hear_the_last_word(transport: Any) -> None:
 
 _hear_the_last_word(KafkaTCPTransport)
 _hear_the_last_word(KafkaSSLTransport)
+
+
+_LONGEST_WAIT_MS = 12_000
+"""For a step of a transaction: a little longer than a transaction lives. Whoever waits for longer waits in vain."""
+
+
+def _wait_within_bounds(self: Any, timeout_ms: float | None = None) -> bool:
+    """kafka-python loses sight of a transaction whose records expired, and would wait for its end for ever."""
+    if _wait(self, _LONGEST_WAIT_MS if timeout_ms is None else timeout_ms):
+        return True
+    if timeout_ms is None:
+        raise kafka.errors.KafkaTimeoutError(f"a step of a transaction did not end within {_LONGEST_WAIT_MS} ms")
+    return False
+
+
+_wait = TransactionalRequestResult.wait
+TransactionalRequestResult.wait = _wait_within_bounds
 
 
 class Refused(kafka.errors.KafkaError):  # type: ignore[misc]

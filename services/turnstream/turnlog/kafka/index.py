@@ -24,6 +24,7 @@ from turnstream.turnlog.kafka.records import (
     STATE_VERSION,
     Progress,
     check_version,
+    cut_off,
     decode_bucket_place,
     decode_progress,
 )
@@ -125,8 +126,8 @@ class ConversationIndex:
 
 
 def index_of_whole(data: bytes) -> ConversationIndex:
-    """From the archive. Raises ValueError for one of another version."""
-    check_version(data)
+    """From the archive. Raises ValueError for one of another version, or that is cut off."""
+    check_head(data)
     whole = _of_head(data, ())
     step = SEGMENT_TURNS * _ENTRY_BYTES
     parts = [whole.entries[place : place + step] for place in range(0, len(whole.entries), step)] or [b""]
@@ -137,6 +138,13 @@ def index_of_whole(data: bytes) -> ConversationIndex:
         segments=tuple(parts[:-1]),
         is_archived=True,
     )
+
+
+def check_head(head: bytes) -> None:
+    """Raises ValueError for what is no head with whole entries."""
+    check_version(head)
+    if len(head) < _HEAD.size or (len(head) - _HEAD.size) % _ENTRY_BYTES:
+        raise cut_off()
 
 
 def active_of_head(head: bytes) -> int:
@@ -180,11 +188,13 @@ class PartitionState:
     buckets: dict[int, int] = field(default_factory=dict)
 
     def apply(self, key: bytes, value: bytes | None) -> None:
-        """Take in a record of the state topic. Raises ValueError for one of another version."""
+        """Take in a record of the state topic. Raises ValueError for one of another version, or that is cut off."""
         if value is not None and value[:1] != _VERSION:
             check_version(value)
         kind = key[:1]
         if kind == HEAD:
+            if value is not None:
+                check_head(value)
             _put(self.heads, key[1:], value)
         elif kind == SEGMENT:
             _put(self.segments, key[1:], value)
@@ -194,7 +204,7 @@ class PartitionState:
             self.progress = decode_progress(value)
 
     def index(self, conversation_id: str) -> ConversationIndex | None:
-        """None where nothing is known of the conversation; the archive may know more."""
+        """None where nothing is known of the conversation; the archive may know more. Raises ValueError."""
         conversation = conversation_id.encode()
         head = self.heads.get(conversation)
         if head is None:
@@ -203,7 +213,10 @@ class PartitionState:
         if index.first_turn == 1:
             return index
         count = (index.first_turn - 1) // SEGMENT_TURNS
-        segments = tuple(self.segments[b"%b\0%d" % (conversation, n)][1:] for n in range(count))
+        try:
+            segments = tuple(self.segments[b"%b\0%d" % (conversation, n)][1:] for n in range(count))
+        except KeyError as error:
+            raise ValueError(f"segment {error} of an index is missing") from error
         return replace(index, segments=segments)
 
     def put(self, conversation_id: str, index: ConversationIndex, segments: Iterable[int]) -> None:

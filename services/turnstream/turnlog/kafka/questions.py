@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 
 from turnstream.turnlog.kafka.index import ConversationIndex, digest_of
-from turnstream.turnlog.kafka.records import ERASED, SEPARATOR, STATE_VERSION, check_version
+from turnstream.turnlog.kafka.records import ERASED, SEPARATOR, STATE_VERSION, check_version, cut_off
 
 AFTER_SNAPSHOT = 0
 """As `from_turn`: the turns after the newest snapshot."""
@@ -76,6 +76,8 @@ def encode_question(question: Question) -> bytes:
 def decode_question(data: bytes) -> Question:
     """Raises ValueError where it is none of this version."""
     check_version(data)
+    if len(data) != _QUESTION.size:
+        raise cut_off()
     _, from_turn, count, digest = _QUESTION.unpack(data)
     return Question(from_turn, count, b"" if digest == _NO_DIGEST else digest)
 
@@ -90,6 +92,8 @@ def encode_places(places: Places) -> bytes:
 def decode_places(data: bytes) -> Places:
     """Raises ValueError where it is none of this version."""
     check_version(data)
+    if len(data) < _PLACES.size or (len(data) - _PLACES.size) % _TURN.size:
+        raise cut_off()
     _, last_turn, found, snapshot_turn, snapshot_offset = _PLACES.unpack_from(data)
     turns = tuple(_TURN.iter_unpack(data[_PLACES.size :]))
     snapshot = None if snapshot_offset == ERASED else (snapshot_turn, snapshot_offset)

@@ -30,6 +30,7 @@ SEPARATOR = "\0"
 MESSAGE_HEADER = "message"
 STATE_VERSION = 2
 ERASED = -1
+_MAX_DIGITS = 19
 
 PROGRESS_KEY = b"p"
 HEAD, SEGMENT, BUCKET, SNAPSHOT, INDEX = b"h", b"c", b"b", b"s", b"i"
@@ -83,7 +84,7 @@ def split_key(key: bytes | None) -> tuple[str, str]:
 def turn_number_of(key: bytes | None) -> int:
     """0 where the key is none of ours."""
     _, number = split_key(key)
-    return int(number) if number.isdecimal() else 0
+    return int(number) if number.isdecimal() and len(number) <= _MAX_DIGITS else 0
 
 
 def message_header(message_id: str) -> list[Header]:
@@ -104,6 +105,7 @@ def bucket_key(bucket: int) -> bytes:
 
 
 _PROGRESS = struct.Struct(">Bq")
+_OFFSET = struct.Struct(">q")
 _SNAPSHOT = struct.Struct(">Bq")
 _BUCKET_PLACE = struct.Struct(">Bq")
 
@@ -117,7 +119,9 @@ def decode_progress(data: bytes) -> Progress:
     """Raises ValueError where it is none of this version."""
     _, position = _unpack(_PROGRESS, data)
     rest = data[_PROGRESS.size :]
-    return Progress(position, struct.unpack(f">{len(rest) // 8}q", rest))
+    if len(rest) % _OFFSET.size:
+        raise cut_off()
+    return Progress(position, tuple(offset for (offset,) in _OFFSET.iter_unpack(rest)))
 
 
 def note_of(progress: Progress) -> str:
@@ -128,7 +132,7 @@ def note_of(progress: Progress) -> str:
 def backlog_of(end: int, committed: int, note: str) -> int:
     """How many messages of a partition wait, where its inbox ends at `end`."""
     position, _, waiting = note.partition(" ")
-    if position.isdecimal() and waiting.isdecimal():
+    if position.isdecimal() and waiting.isdecimal() and len(note) <= 2 * _MAX_DIGITS:
         return max(0, end - int(position)) + int(waiting)
     return max(0, end - max(0, committed))
 
@@ -159,12 +163,16 @@ def check_version(data: bytes) -> None:
         raise ValueError(f"a state record of version {data[:1].hex() or 'none'}; this one reads {STATE_VERSION}")
 
 
+def cut_off() -> ValueError:
+    return ValueError(f"a state record of version {STATE_VERSION} that is cut off")
+
+
 _VERSION = bytes([STATE_VERSION])
 
 
 def _unpack(layout: struct.Struct, data: bytes) -> tuple[int, int]:
     check_version(data)
     if len(data) < layout.size:
-        raise ValueError(f"a state record of version {STATE_VERSION} that is cut off")
+        raise cut_off()
     version, number = layout.unpack_from(data)
     return int(version), int(number)

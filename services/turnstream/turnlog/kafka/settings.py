@@ -87,6 +87,8 @@ def client_config(settings: KafkaSettings) -> Config:
         "bootstrap_timeout_ms": 5_000,
         "reconnect_backoff_max_ms": 1_000,
         "ssl_check_hostname": settings.ssl_check_hostname,
+        # A request above it is refused by the client instead of waiting for its turn.
+        "max_in_flight_requests_per_connection": 100,
     }
     named = {
         "sasl_mechanism": settings.sasl_mechanism,
@@ -114,6 +116,7 @@ def producer_config(settings: KafkaSettings) -> Config:
     return client_config(settings) | {
         "acks": "all",
         "enable_idempotence": True,
+        "max_in_flight_requests_per_connection": 5,
         "compression_type": "lz4",
         "allow_auto_create_topics": False,
         "metrics_enabled": False,
