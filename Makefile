@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conformance lint format protos lock kafka images test-containers chart test-cluster chaos bench clean
+.PHONY: help setup demo test conformance lint format protos lock kafka images test-containers chart test-cluster chaos fuzz bench clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -63,6 +63,9 @@ test-cluster: $(STAMP) ## Test the chart on Kubernetes: a node of this machine, 
 
 chaos: $(STAMP) ## Crash processes and the broker at random, 500 times (ARGS="--seed 7 --jobs 2").
 	$(BIN)/python -m turnstream.testing.chaos --runs 500 $(ARGS)
+
+fuzz: $(STAMP) ## Give hostile input to a running gateway and to every reader of bytes (SECONDS=60).
+	$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60)
 
 bench: $(STAMP) ## Measure speed and memory, as ratios against the peer's figures.
 	$(BIN)/python -m benchmarks

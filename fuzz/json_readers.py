@@ -13,36 +13,35 @@ from turnstream.dialogue.fold import Dialogue
 from turnstream.dialogue.parse_json import parse_from_rasa, parse_result_to_rasa
 from turnstream.dialogue.proto import event_from_proto, event_to_proto, parse_from_proto, parse_to_proto
 from turnstream.dialogue.rasa_json import EventError, event_to_rasa, events_from_rasa, tracker_to_rasa
+from turnstream.gateway.requests import check_nesting
+from turnstream.gateway.rest.bodies import parse_json
 from turnstream.replay.importing import Present, plan, read_conversation
 from turnstream.replay.sources import open_source
+from turnstream.runtime.errors import InvalidRequest
 from turnstream.runtime.tracing import begin_trace, valid
 
-from fuzz.target import Target, chosen, choosing
+from fuzz.target import Target, choosing, chosen
 from fuzz.wire_readers import domain
 
 
-class _NoJson(Exception):
-    """As the gateway refuses it before anybody looks."""
-
-
-def _json(data: bytes) -> Any:
-    try:
-        return json.loads(data.decode(), parse_constant=lambda word: json.loads(""))
-    except (ValueError, RecursionError) as error:
-        raise _NoJson from error
+def _posted(data: bytes) -> Any:
+    body = parse_json(data)
+    check_nesting(body, "body")
+    return body
 
 
 def _events(data: bytes) -> None:
     """What was read can be stored, and told again in JSON."""
-    events, _ = events_from_rasa(_json(data), now=1.0)
+    events, _ = events_from_rasa(_posted(data), now=1.0)
     stored = [event_from_proto(event_to_proto(event)) for event in events]
     told = [event_to_rasa(event) for event in stored]
     dialogue = Dialogue("ada", domain(), stored)
-    json.dumps([told, tracker_to_rasa(dialogue.snapshot())], allow_nan=False).encode()
+    dialogue.history()
+    json.dumps([told, tracker_to_rasa(dialogue.tracker)], allow_nan=False).encode()
 
 
 def _parse(data: bytes) -> None:
-    parse = parse_from_proto(parse_to_proto(parse_from_rasa(_json(data))))
+    parse = parse_from_proto(parse_to_proto(parse_from_rasa(_posted(data))))
     json.dumps(parse_result_to_rasa(parse), allow_nan=False)
 
 
@@ -107,7 +106,13 @@ def _import_seeds() -> Sequence[bytes]:
     row = json.dumps(_EVENTS[0]).replace('"', '""')
     table = f'sender_id,data,timestamp\nada,"{row}",1\nada,"{row}",nan\n'
     parts = [chosen(0, lines.encode()), chosen(0, tracker.encode()), chosen(1, table.encode()), chosen(2, _database())]
-    hostile = (b"", b"[" * 5000, b'{"sender_id": "\\ud800", "event": "restart"}', b"\xff\xfe", b"sender_id,data\n\0,\0\n")
+    hostile = (
+        b"",
+        b"[" * 5000,
+        b'{"sender_id": "\\ud800", "event": "restart"}',
+        b"\xff\xfe",
+        b"sender_id,data\n\0,\0\n",
+    )
     return [*parts, *(chosen(number, part) for number in range(3) for part in hostile)]
 
 
@@ -123,7 +128,7 @@ def _database() -> bytes:
 
 _TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TARGETS = (
-    Target("json", choosing(_events, _parse), (_NoJson, EventError), _json_seeds),
+    Target("json", choosing(_events, _parse), (InvalidRequest, EventError), _json_seeds),
     Target("imports", choosing(_import("a.json"), _import("a.csv"), _import("a.db")), (ProjectError,), _import_seeds),
     Target("traceparent", _traceparent, (), lambda: [_TRACEPARENT, _TRACEPARENT + b"\n", b"\xff" * 55]),
 )

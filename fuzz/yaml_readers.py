@@ -14,7 +14,7 @@ from turnstream.cli.errors import CommandError
 from turnstream.runtime.rollout import PlanError, parse_plan
 from turnstream.runtime.settings import SettingsError, load_settings
 
-from fuzz.target import Target, chosen, choosing
+from fuzz.target import Target, choosing, chosen
 
 BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (98 + n, 98 + n, b",".join([b"*%c" % (97 + n)] * 9)) for n in range(9)

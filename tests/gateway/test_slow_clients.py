@@ -106,11 +106,11 @@ async def test_who_never_reads_an_answer_is_let_go() -> None:
 
 
 async def test_streams_that_are_not_read_hold_nobody_up() -> None:
-    async with running_gateway() as behind:
+    async with running_gateway(max_streams_per_connection=1_000) as behind:
         behind.log.answer = lambda message: TurnRecord(replies=[pb.Reply(text="x" * 100_000)])
         async with another_client(behind) as deaf, another_client(behind) as other:
             request = pb.SubscribeRequest(conversation_id="ada")
-            streams = [ConversationsStub(deaf).Subscribe(request) for _ in range(300)]
+            streams = [ConversationsStub(deaf).Subscribe(request) for _ in range(1_000)]
             stub: Any = ConversationsStub(other)
             async with asyncio.timeout(30):
                 for number in range(1, 21):

@@ -8,7 +8,7 @@ import datetime
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from turnstream.assistant.problems import Problems
 _PLAIN = "plain"
 _TEXT = "text"
 _MERGE_KEY = "<<"
+MAX_REPEATED = 1_000_000
+"""Values that aliases name again, all in all: a short text can name a billion."""
 
 _INT = re.compile(r"[-+]?(?:0b[0-1_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)$")
 _FLOAT = re.compile(
@@ -165,14 +167,19 @@ class _Builder:
         self._environ = environ
         self._built: dict[int, Node] = {}
         self._open: set[int] = set()
+        self._sizes: dict[int, int] = {}
+        self._repeated = 0
 
     def build(self, node: yaml.Node) -> Node:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         key = id(node)
-        if key in self._built:
-            return self._built[key]
         line = node.start_mark.line + 1
+        if key in self._built:
+            self._repeated += self._sizes[key]
+            if self._repeated > MAX_REPEATED:
+                raise yaml.MarkedYAMLError(problem="aliases repeat too much", problem_mark=node.start_mark)
+            return self._built[key]
         if key in self._open:
             self._error(line, "An anchor contains itself.")
             return Node(None, self._file, line)
@@ -180,6 +187,7 @@ class _Builder:
         built = self._mapping(node, line) if isinstance(node, yaml.MappingNode) else self._sequence(node, line)
         self._open.discard(key)
         self._built[key] = built
+        self._sizes[key] = 1 + sum(self._sizes.get(id(part), 1) for part in _parts(node.value))
         return built
 
     def _error(self, line: int, message: str, hint: str = "") -> None:
@@ -234,13 +242,20 @@ class _Builder:
         if text in _WORDS:
             return _WORDS[text]
         if text[0] in _STARTS_A_NUMBER:
-            if _INT.match(text):
-                return _integer(text)
-            if _FLOAT.match(text):
-                return _float(text)
+            if _INT.match(text) or _FLOAT.match(text):
+                return self._number(text, line)
             if _DATE.match(text) and _is_date(text):
                 self._error(line, f"'{text}' is a date.", f'Write it as a text: "{text}".')
         return self._expanded(text, line) if "${" in text else text
+
+    def _number(self, text: str, line: int) -> Any:
+        try:
+            if _INT.match(text):
+                return _integer(text)
+            return _float(text) if _FLOAT.match(text) else text
+        except ValueError:
+            self._error(line, f"'{text[:40]}' is no number that can be read.", "Quote it, if it is a text.")
+            return text
 
     def _expanded(self, text: str, line: int) -> str:
         def value(match: re.Match[str]) -> str:
@@ -255,7 +270,7 @@ class _Builder:
         kind = tag.rpartition(":")[2]
         if kind == "null":
             return None
-        value = _plain_number_or_word(text)
+        value = _WORDS[text] if text in _WORDS else self._number(text, line)
         expected = _TAGGED.get(kind, ())
         if not isinstance(value, expected):
             self._error(line, f"'{text}' with the tag '{tag}' is not supported.", "Remove the tag.")
@@ -263,12 +278,9 @@ class _Builder:
         return float(text) if kind == "float" else value
 
 
-def _plain_number_or_word(text: str) -> Any:
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INT.match(text):
-        return _integer(text)
-    return _float(text) if _FLOAT.match(text) else text
+def _parts(items: Iterable[Any]) -> Iterator[yaml.Node]:
+    for item in items:
+        yield item[1] if isinstance(item, tuple) else item
 
 
 def _integer(text: str) -> int:

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import yaml
-
 from turnstream.cli.errors import CommandError
+from turnstream.runtime.yaml_text import BadYaml, load_yaml
 
 SERVED = ("rest", "cmdline")
 NO_CHANNELS = ("rasa",)
@@ -16,8 +15,8 @@ def unknown_channels(file: Path | None) -> list[str]:
     if file is None:
         return []
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = load_yaml(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, BadYaml) as error:
         raise CommandError(f"{file}: {error}") from error
     if content is not None and not isinstance(content, dict):
         raise CommandError(f"{file}: a mapping of channels is expected, such as 'rest:'.")

@@ -66,7 +66,10 @@ class Fields:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.error(key, "a number or null")
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise self.error(key, "a number that fits 64 bits") from None
 
     def flag(self, key: str, default: bool) -> bool:
         value = self.data.get(key)

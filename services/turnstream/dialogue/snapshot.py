@@ -25,7 +25,7 @@ from turnstream.dialogue.proto import parse_from_proto, parse_to_proto
 from turnstream.dialogue.proto_late import event_read_late
 from turnstream.dialogue.slot_classes import load_class
 from turnstream.dialogue.tracker import ActiveLoop
-from turnstream.dialogue.values import value_from_proto, value_to_proto
+from turnstream.dialogue.values import UnreadableValueError, value_from_proto, value_to_proto
 
 FORMAT_VERSION = 1
 _APPLIED = pb.DialogueSnapshot.APPLIED_FIELD_NUMBER
@@ -78,6 +78,13 @@ def restored(data: bytes, conversation_id: str, domain: Domain) -> tuple[Dialogu
         raise SnapshotRefused(f"format version {message.format_version}; this version reads {FORMAT_VERSION}")
     if message.fingerprint != fold_fingerprint(domain):
         raise SnapshotRefused("it was folded with other slots than the assistant has now")
+    try:
+        return _read(message, conversation_id, domain), message.last_session_start
+    except UnreadableValueError as error:
+        raise SnapshotRefused(f"damaged: {error}") from error
+
+
+def _read(message: pb.DialogueSnapshot, conversation_id: str, domain: Domain) -> Dialogue:
     table = slot_table(domain)
     events = tuple(event_read_late(event) for event in message.applied)
     top = lengthened(Chain(_base(message.base, table), events), table)
@@ -91,7 +98,7 @@ def restored(data: bytes, conversation_id: str, domain: Domain) -> tuple[Dialogu
         state=_state(message.state, table) if message.HasField("state") else top.state,
         top=top,
     )
-    return Dialogue.from_parts(conversation_id, domain, parts, ()), message.last_session_start
+    return Dialogue.from_parts(conversation_id, domain, parts, ())
 
 
 def trimmed(dialogue: Dialogue, window: int | None, most_events: int, reach: Reach = DEFAULT_REACH) -> Dialogue:
@@ -210,7 +217,8 @@ def _write_message(state: State, message: pb.FoldMessage) -> None:
 
 def _with_message(state: State, message: pb.FoldMessage) -> State:
     event = event_read_late(message.event) if message.HasField("event") else None
-    assert event is None or isinstance(event, UserUttered)
+    if event is not None and not isinstance(event, UserUttered):
+        raise SnapshotRefused(f"damaged: a message that is {event.type_name}")
     return state._replace(message=event, use_text=_optional(message, "use_text"))
 
 

@@ -72,7 +72,7 @@ def _is_list(value: Any) -> bool:
 
 
 def value_from_proto(message: pb.Value) -> Any:
-    """The opposite of `value_to_proto`; lists come back as `list`, maps as `dict`."""
+    """The opposite of `value_to_proto`; lists come back as `list`, maps as `dict`. Raises UnreadableValueError."""
     kind = message.WhichOneof("kind")
     if kind is None:
         return None
@@ -81,8 +81,15 @@ def value_from_proto(message: pb.Value) -> Any:
     if kind == "map_value":
         return map_from_proto(message.map_value)
     if kind == "big_int_value":
-        return int(message.big_int_value)
+        return _big_int(message.big_int_value)
     return getattr(message, kind)
+
+
+def _big_int(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError as error:
+        raise UnreadableValueError(f"{digits[:40]!r} is no integer that can be read") from error
 
 
 def map_to_proto(values: Mapping[str, Any]) -> pb.MapValue:

@@ -1,5 +1,6 @@
 """What clients ask for, checked and made into messages of the inbox. Everything that is refused, is refused here."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,8 +8,8 @@ from google.protobuf.message import Message
 
 from turnstream.api.v1 import turnlog_pb2 as log_pb
 from turnstream.api.v1.events_pb2 import Event, ParseData
-from turnstream.api.v1.values_pb2 import MapValue
-from turnstream.dialogue.values import map_to_proto
+from turnstream.api.v1.values_pb2 import MapValue, Value
+from turnstream.dialogue.values import UnreadableValueError, map_to_proto, value_from_proto
 from turnstream.runtime.errors import InvalidRequest
 
 MAX_ID_CHARACTERS = 512
@@ -140,7 +141,11 @@ def check_depth(message: Message, depth: int = 1) -> None:
     """What is accepted must be readable for all who handle it later. Raises InvalidRequest."""
     if depth > MAX_DEPTH:
         raise InvalidRequest(f"the request is nested too deep: more than {MAX_DEPTH} messages in each other")
-    for _, value in message.ListFields():
+    if isinstance(message, Value) and message.HasField("big_int_value"):
+        _check_value(message)
+    for field, value in message.ListFields():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidRequest(f"{field.name} is {value}, which is no JSON number")
         if isinstance(value, Message):
             check_depth(value, depth + 1)
         elif isinstance(value, str | bytes | int | float):
@@ -150,3 +155,10 @@ def check_depth(message: Message, depth: int = 1) -> None:
                 if not isinstance(item, Message):
                     break
                 check_depth(item, depth + 1)
+
+
+def _check_value(value: Value) -> None:
+    try:
+        value_from_proto(value)
+    except UnreadableValueError as error:
+        raise InvalidRequest(str(error)) from error

@@ -43,6 +43,10 @@ def read_conversation(raw: RawConversation, *, keep_unknown: bool = False) -> Co
     now = 0.0
     if "\0" in raw.conversation_id:
         problems.append(_problem(raw, f"the sender_id {raw.conversation_id!r} holds a NUL character"))
+    try:
+        raw.conversation_id.encode()
+    except UnicodeEncodeError:
+        problems.append(_problem(raw, f"the sender_id {raw.conversation_id!r} is no text that UTF-8 can write"))
     for item in raw.events:
         try:
             event = event_from_rasa(item.data, now=now, keep_unknown=keep_unknown)

@@ -19,6 +19,8 @@ from turnstream.assistant.problems import Problem, Problems, ProjectError
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 _MOST_PROBLEMS = 20
+_UNREADABLE = (sqlite3.Error, UnicodeDecodeError, MemoryError)
+"""What SQLite raises for a damaged file: a size in it can be one that no machine has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class SqlSource:
         try:
             with closing(self._connect()) as connection:
                 columns = {row[1] for row in connection.execute("PRAGMA table_info(events)")}
-        except sqlite3.Error as error:
+        except _UNREADABLE as error:
             raise _refused(path, f"it is no SQLite database that can be read: {error}.") from error
         if missing := {"id", "sender_id", "data"} - columns:
             what = f"its table 'events' has no column '{min(missing)}'" if columns else "it has no table 'events'"
@@ -97,7 +99,7 @@ class SqlSource:
         try:
             with closing(self._connect()) as connection:
                 yield from connection.execute(query)
-        except sqlite3.Error as error:
+        except _UNREADABLE as error:
             raise _refused(self._path, f"table 'events' cannot be read: {error}.") from error
 
     def _connect(self) -> sqlite3.Connection:
@@ -108,22 +110,29 @@ class CsvSource:
     """The same table as CSV with a header, in the order of its ids. Held in memory."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ProjectError where a column is missing, or a row has no sender."""
+        """Raises ProjectError where it is no CSV in UTF-8, a column is missing, or a row has no sender."""
+        self._path = path
         self._conversations: dict[str, list[RawEvent]] = {}
         csv.field_size_limit(sys.maxsize)
         problems = Problems()
-        with path.open(encoding="utf-8", newline="") as file:
+        try:
+            self._read(problems)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise _refused(path, f"it cannot be read as CSV in UTF-8: {error}.") from error
+        problems.raise_if_any()
+
+    def _read(self, problems: Problems) -> None:
+        with self._path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
             if missing := {"sender_id", "data"} - set(rows.fieldnames or ()):
-                raise _refused(path, f"its first line names no column '{min(missing)}'.")
+                raise _refused(self._path, f"its first line names no column '{min(missing)}'.")
             for row in rows:
-                where = Location(str(path), rows.line_num)
+                where = Location(str(self._path), rows.line_num)
                 if not row["sender_id"]:
                     problems.error(where, "the row has no sender_id.")
                     continue
                 event = _stored_event(where, row.get("type_name"), _number(row.get("timestamp")), row["data"])
                 self._conversations.setdefault(row["sender_id"], []).append(event)
-        problems.raise_if_any()
 
     def conversation_ids(self) -> frozenset[str]:
         return frozenset(self._conversations)
@@ -163,7 +172,7 @@ class JsonSource:
             return False
         try:
             content = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         for number, item in enumerate(content if isinstance(content, list) else [content], 1):
             self._take(Location(f"{self._path}, entry {number}"), -number, json.dumps(item))
@@ -172,7 +181,7 @@ class JsonSource:
     def _take(self, where: Location, number: int, text: str) -> None:
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._problems.error(where, f"no JSON: {error}.")
             return
         if not isinstance(data, dict) or not isinstance(data.get("sender_id"), str) or not data["sender_id"]:
@@ -206,7 +215,7 @@ def _stored_event(where: Location, type_name: str | None, timestamp: float | Non
     """The column `data` has the whole event; the columns beside it stand in for what it does not say."""
     try:
         content = json.loads(data)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return RawEvent(where, data)
     if not isinstance(content, Mapping):
         return RawEvent(where, content)

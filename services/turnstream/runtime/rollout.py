@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from turnstream.runtime.yaml_text import BadYaml, load_yaml
+
 PLAN_FILE = "rollout.yaml"
 _NOTHING = ("", "null", "~")
 
@@ -58,8 +60,8 @@ def parse_plan(text: str, where: str = PLAN_FILE) -> RolloutPlan:
     """A plan from YAML or JSON. Raises PlanError."""
     try:
         # Every scalar as it stands: a version may look like a number or a date.
-        content = yaml.load(text, Loader=yaml.BaseLoader)
-    except yaml.YAMLError as error:
+        content = load_yaml(text, yaml.CBaseLoader)
+    except BadYaml as error:
         raise PlanError(f"{where}: no valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or "stable" not in content:
         raise PlanError(f"{where}: 'stable: VERSION' is missing")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-import yaml
+from turnstream.runtime.yaml_text import BadYaml, load_yaml
 
 PREFIX = "TURNSTREAM_"
 NO_SETTINGS = frozenset({"TURNSTREAM_CRASH_AT", "TURNSTREAM_TIMINGS_FOLDER"})
@@ -296,8 +296,8 @@ def load_settings(
 
 def _from_file(file: Path, rows: Mapping[str, SettingRow], problems: list[str]) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = load_yaml(file.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, BadYaml) as error:
         problems.append(f"{file}: {error}")
         return {}
     found: dict[str, Any] = {}

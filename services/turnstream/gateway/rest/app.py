@@ -17,6 +17,7 @@ from turnstream.gateway.rest.cors import Cors
 from turnstream.gateway.rest.errors import error_middleware
 from turnstream.gateway.rest.model import HelloRoutes, ModelRoutes
 from turnstream.gateway.rest.observing import observe
+from turnstream.gateway.rest.openapi import DOCUMENT, OpenApiRoutes
 from turnstream.gateway.rest.webhook import RestChannel, Route
 from turnstream.gateway.switch import ModelSwitch
 from turnstream.runtime.bundles import Bundles
@@ -37,7 +38,7 @@ def build_app(
     switch: ModelSwitch | None = None,
     channels: Iterable[Routes] = (),
 ) -> web.Application:
-    """Without `enable_api` only `/`, `/version` and the channels are served; without `switch` the model stays."""
+    """Without `enable_api` only what is public is served; without `switch` the model stays."""
     groups: list[Routes] = [HelloRoutes(), RestChannel(door), *channels]
     if settings.enable_api:
         groups += [ModelRoutes(bundles, parser, switch), ConversationRoutes(door, bundles)]
@@ -46,7 +47,10 @@ def build_app(
     app[CLIENT_TIMEOUT_S] = settings.client_timeout_s
     Cors(o.strip() for o in settings.cors.split(",") if o.strip()).install(app)
     guard = Guard.of(settings)
-    for group in groups:
-        for method, path, handler, access in group.routes():
-            app.router.add_route(method, path, guarded(guard, handler, access))
+    routes = [route for group in groups for route in group.routes()]
+    openapi = OpenApiRoutes(routes)
+    app[DOCUMENT] = openapi.document
+    routes += openapi.routes()
+    for method, path, handler, access in routes:
+        app.router.add_route(method, path, guarded(guard, handler, access))
     return app

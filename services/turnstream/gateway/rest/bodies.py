@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from typing import Any, NoReturn
 
 from aiohttp import web
@@ -14,8 +15,12 @@ CLIENT_TIMEOUT_S = web.AppKey("client_timeout_s", float)
 
 
 async def read_json(request: web.Request) -> Any:
-    """Raises InvalidRequest for what is no UTF-8 or no JSON (NaN and Infinity are none), HTTPRequestTimeout."""
-    raw = await _body(request)
+    """Raises InvalidRequest, see `parse_json`; HTTPRequestTimeout."""
+    return parse_json(await _body(request))
+
+
+def parse_json(raw: bytes) -> Any:
+    """Raises InvalidRequest for what is no UTF-8 or no JSON; NaN and Infinity are none."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -23,7 +28,7 @@ async def read_json(request: web.Request) -> Any:
     if not text.strip():
         raise BadField("The body is empty; JSON is expected", "")
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except RecursionError as error:
         raise BadField("The body is nested too deep", "") from error
     except ValueError as error:
@@ -36,6 +41,12 @@ async def _body(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError as error:
         raise web.HTTPRequestTimeout from error
+
+
+def _finite(digits: str) -> float:
+    """1e999 is infinite, which no answer can say in JSON."""
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits)
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -69,7 +80,10 @@ def optional_number(body: dict[str, Any], name: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadField(f"{name!r} must be a number", name)
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise BadField(f"{name!r} is too large", name) from None
 
 
 def query_number(request: web.Request, name: str) -> float | None:

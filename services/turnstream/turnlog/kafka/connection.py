@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -132,6 +134,20 @@ class Connection:
         return AccessDenied(f"{where}: {error!r}. Check the rights of the user that kafka.sasl_username names.")
 
 
+@dataclass(slots=True)
+class _Gathered:
+    """The turns of a partition that the next reading is to find."""
+
+    offsets: set[int] = field(default_factory=set)
+    reading: "asyncio.Future[dict[int, Record]] | None" = None
+
+
+def _heed(reading: "asyncio.Future[dict[int, Record]]") -> None:
+    """An error is that of those who wait; where nobody does any more, nobody need hear of it."""
+    if not reading.cancelled():
+        reading.exception()
+
+
 class Lookup:
     """Reading by place from asyncio: one reader in one thread, tried again while the broker is away."""
 
@@ -141,6 +157,8 @@ class Lookup:
         self._executor = ThreadPoolExecutor(1, "turnlog-reader")
         self._reader: Reader | None = None
         self._buckets = Buckets()
+        self._lock = threading.Lock()
+        self._gathered: dict[int, _Gathered] = {}
         self._closed = False
 
     async def index(self, partition: int, conversation_id: str) -> ConversationIndex | None:
@@ -170,7 +188,32 @@ class Lookup:
         return await ask(await self._connection.admin())
 
     async def turns_at(self, partition: int, offsets: list[int]) -> list[Record]:
-        return await self.run(lambda reader: reader.turns_at(partition, offsets)) if offsets else []
+        """Those that are there, in order. Whoever asks while a reading of the partition waits is answered by it too.
+
+        A worker that took a partition over is asked for many conversations at once, whose turns lie side by side.
+        """
+        if not offsets:
+            return []
+        with self._lock:
+            gathered = self._gathered.get(partition)
+            if gathered is None:
+                gathered = self._gathered[partition] = _Gathered()
+            gathered.offsets.update(offsets)
+        if gathered.reading is None:
+            gathered.reading = asyncio.ensure_future(self._read_gathered(partition, gathered))
+            gathered.reading.add_done_callback(_heed)
+        found = await asyncio.shield(gathered.reading)
+        return [found[offset] for offset in sorted(offsets) if offset in found]
+
+    async def _read_gathered(self, partition: int, gathered: "_Gathered") -> dict[int, Record]:
+        def read(reader: Reader) -> dict[int, Record]:
+            with self._lock:
+                # Who asks from now on waits for the next reading.
+                if self._gathered.get(partition) is gathered:
+                    del self._gathered[partition]
+            return {record.offset: record for record in reader.turns_at(partition, sorted(gathered.offsets))}
+
+        return await self.run(read)
 
     async def run(self, read: Callable[[Reader], T]) -> T:
         """Raises LogClosed, IncompatibleLog, AccessDenied, ValueError for a record of another version."""

@@ -20,13 +20,13 @@ logger = logging.getLogger(__name__)
 
 _POLL_MS = 50
 _LATEST = -1
-_NEAR = 50
+_NEAR = 200
 """Offsets that are read through rather than skipped by a seek: a fetch brings them anyway."""
 
 THROUGH: Config = {"fetch_max_bytes": 16 * 1024 * 1024, "max_partition_fetch_bytes": 8 * 1024 * 1024}
 """For reading a partition from end to end: fetches large enough that their round trips do not count."""
-BY_PLACE: Config = {"fetch_max_bytes": 32 * 1024, "max_partition_fetch_bytes": 32 * 1024}
-"""For reading single records: little more than what is wanted. A record that is larger comes all the same."""
+BY_PLACE: Config = {"fetch_max_bytes": 128 * 1024, "max_partition_fetch_bytes": 128 * 1024}
+"""For reading turns of a conversation: some hundred records, among which several are wanted in most cases."""
 
 Fence = Callable[[Sequence[TopicPartition]], None]
 """Ends transactions that others left open on these partitions."""
