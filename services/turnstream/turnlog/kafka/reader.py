@@ -25,7 +25,7 @@ _NEAR = 200
 
 THROUGH: Config = {"fetch_max_bytes": 16 * 1024 * 1024, "max_partition_fetch_bytes": 8 * 1024 * 1024}
 """For reading a partition from end to end: fetches large enough that their round trips do not count."""
-BY_PLACE: Config = {"fetch_max_bytes": 128 * 1024, "max_partition_fetch_bytes": 128 * 1024}
+BY_PLACE: Config = {"fetch_max_bytes": 512 * 1024, "max_partition_fetch_bytes": 512 * 1024}
 """For reading turns of a conversation: some hundred records, among which several are wanted in most cases."""
 
 Fence = Callable[[Sequence[TopicPartition]], None]
