@@ -1,4 +1,5 @@
 """Says each message to the assistant at a gateway, in one conversation; fails where one is not answered."""
+
 import json
 import pathlib
 import ssl

@@ -1,4 +1,5 @@
 """Writes TensorFlow Serving's `--ssl_config_file` (an SSLConfig in text format) from a folder with a certificate."""
+
 import json
 import pathlib
 import sys
