@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.action_servers import ActionServers
-from support.conformance import compare_large
+from support.conformance import TOOL, compare_large
 from support.duckling import real_duckling
 
 OWN_AGREEMENT = {
@@ -16,9 +16,14 @@ OWN_AGREEMENT = {
     "formbot": 0.922,
     "concertbot": 0.906,
     "responseselectorbot": 0.706,
-    "knowledgebasebot": 0.500,
+    "knowledgebasebot": 1.0,
 }
 SLACK = 0.02
+COMPARED = {"knowledgebasebot": ("intent", "entities", "actions")}
+"""Where not every field: its objects come in random order, and so do the texts and slots made of them. What Rasa agrees
+in there is all of these."""
+ONE_MESSAGE = {"knowledgebasebot": 0.1}
+"""How much one message that is understood otherwise may cost, of twenty turns."""
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -32,7 +37,7 @@ async def test_an_assistant_agrees_as_much_as_a_second_training_of_rasa(
     async with real_duckling() as duckling:
         for seed in seeds:
             result = await compare_large(bot, seed, tmp_path / str(seed), servers, duckling)
-            shares.append(result["agree"])
+            shares.append(TOOL.share(result["rows"], COMPARED[bot]) if bot in COMPARED else result["agree"])
             differences += [f"seed {seed}: {text}" for text in result["differences"]]
     print(bot, shares, *differences, sep="\n")  # noqa: T201 - shown by pytest when it fails, or with -s
-    assert sum(shares) / len(shares) >= OWN_AGREEMENT[bot] - SLACK
+    assert sum(shares) / len(shares) >= OWN_AGREEMENT[bot] - ONE_MESSAGE.get(bot, SLACK)
