@@ -21,11 +21,11 @@ from turnstream.turnlog.interface import Delivery, Lease, TurnWriter, Undecodabl
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Lane:
     """The messages of one conversation that wait, and the task that answers them one by one."""
 
-    partition: int
+    lease: Lease
     waiting: deque[Delivery] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
     committing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -54,7 +54,10 @@ class ConversationWorker:
         self._drain_s = settings.drain_s
         self._room = asyncio.Semaphore(settings.max_turns_in_flight)
         self._lanes: dict[str, _Lane] = {}
-        self._partitions: set[int] = set()
+        self._retired: list[_Lane] = []
+        """Lanes of earlier leases whose last turn has not ended yet."""
+        self._partitions: dict[int, int] = {}
+        """The epoch under which each partition is held."""
         self._is_stopping = False
 
     async def run(self) -> None:
@@ -64,7 +67,7 @@ class ConversationWorker:
         try:
             await self._log.work(self, self.address)
         finally:
-            await asyncio.gather(*(self._close(lane, wait_s=0.0) for lane in list(self._lanes.values())))
+            await asyncio.gather(*(self._close(lane, wait_s=0.0) for lane in self._all_lanes()))
 
     async def stop(self) -> None:
         """Take nothing more, give the turns under way `drain_s` seconds to finish, and hand the partitions over.
@@ -72,7 +75,7 @@ class ConversationWorker:
         What did not finish in time was not committed: the next owner does it again, with the same idempotency keys.
         """
         self._is_stopping = True
-        await asyncio.gather(*(self._close(lane, self._drain_s) for lane in list(self._lanes.values())))
+        await asyncio.gather(*(self._close(lane, self._drain_s) for lane in self._all_lanes()))
         await self._log.leave()
 
     def holds(self, conversation_id: str) -> bool:
@@ -96,17 +99,21 @@ class ConversationWorker:
     @property
     def in_flight(self) -> int:
         """Messages taken and not answered yet."""
-        return sum(len(lane.waiting) + (lane.task is not None) for lane in self._lanes.values())
+        return sum(len(lane.waiting) + (lane.task is not None) for lane in self._all_lanes())
 
     async def claimed(self, lease: Lease) -> None:
         self._forget(lease.partition)
-        self._partitions.add(lease.partition)
+        self._partitions[lease.partition] = lease.epoch
 
     async def revoked(self, lease: Lease) -> None:
-        self._partitions.discard(lease.partition)
-        lanes = [lane for lane in self._lanes.values() if lane.partition == lease.partition]
+        # The partition may be ours again by now, under a later lease.
+        is_gone = self._partitions.get(lease.partition) == lease.epoch
+        if is_gone:
+            del self._partitions[lease.partition]
+        lanes = [lane for lane in self._all_lanes() if lane.lease == lease]
         await asyncio.gather(*(self._close(lane, self._drain_s) for lane in lanes))
-        self._forget(lease.partition)
+        if is_gone:
+            self._forget(lease.partition)
 
     async def deliver(self, delivery: Delivery) -> None:
         crash_point("after_accept")
@@ -117,10 +124,22 @@ class ConversationWorker:
             return
         TURNS_IN_FLIGHT.inc()
         conversation_id = delivery.message.conversation_id
-        lane = self._lanes.setdefault(conversation_id, _Lane(delivery.lease.partition))
+        lane = self._lane(conversation_id, delivery.lease)
         lane.waiting.append(delivery)
         if lane.task is None:
             lane.task = asyncio.create_task(self._serve(conversation_id, lane))
+
+    def _all_lanes(self) -> list[_Lane]:
+        return [*self._lanes.values(), *self._retired]
+
+    def _lane(self, conversation_id: str, lease: Lease) -> _Lane:
+        """A lane ends with its lease: what is delivered under the next one must not be thrown away with it."""
+        lane = self._lanes.get(conversation_id)
+        if lane is None or lane.lease != lease:
+            if lane is not None and lane.task is not None:
+                self._retired.append(lane)
+            lane = self._lanes[conversation_id] = _Lane(lease)
+        return lane
 
     async def undecodable(self, record: Undecodable) -> None:
         logger.error("a message stays unanswered: %s", record)
@@ -143,6 +162,8 @@ class ConversationWorker:
             lane.task = None
             if self._lanes.get(conversation_id) is lane:
                 del self._lanes[conversation_id]
+            if lane in self._retired:
+                self._retired.remove(lane)
 
     def _leave(self) -> None:
         TURNS_IN_FLIGHT.dec()
