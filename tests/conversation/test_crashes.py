@@ -158,5 +158,4 @@ def test_an_unknown_point_is_refused_with_the_known_ones() -> None:
 
 def test_a_point_is_nothing_where_the_variable_is_not_set() -> None:
     point = crash_point_from({})
-    for name in POINTS:
-        point(name)
+    assert [point(name) for name in POINTS] == [None] * len(POINTS)

@@ -96,7 +96,9 @@ async def test_sigterm_ends_serving() -> None:
             await super().start(ready=ready)
             os.kill(os.getpid(), signal.SIGTERM)
 
-    await asyncio.wait_for(serve_until_stopped(SignalledOnceStarted([])), 10)
+    server = SignalledOnceStarted([])
+    await asyncio.wait_for(serve_until_stopped(server), 10)
+    assert server.stopping.is_set()
 
 
 async def test_signals_are_given_back_afterwards() -> None:
