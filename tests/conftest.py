@@ -25,7 +25,7 @@ def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator["KafkaBro
     """Apache Kafka for the whole session."""
     from turnstream.testing.kafka_broker import BrokerUnavailable, KafkaBroker
 
-    # What is logged is kept by pytest, and with an error its traceback and the socket that it is about.
+    # Brokers are killed here; kafka-python would write a page about each.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     try:
         broker = KafkaBroker.start(tmp_path_factory.mktemp("kafka"))
@@ -33,12 +33,3 @@ def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator["KafkaBro
         pytest.fail(f"no Kafka to test on: {error}", pytrace=False)
     with broker:
         yield broker
-
-
-@pytest.fixture
-def unclosed_sockets(kafka_broker: "KafkaBroker") -> Iterator[None]:
-    """For tests in which connections fail."""
-    from support.kafka import sockets_left_to_the_collector
-
-    with sockets_left_to_the_collector():
-        yield

@@ -1,8 +1,7 @@
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.kafka import sockets_left_to_the_collector
 from turnstream.testing.chaos.stage import KafkaStage
 from turnstream.testing.kafka_broker import KafkaBroker
 
@@ -13,10 +12,3 @@ async def kafka_stage(kafka_broker: KafkaBroker, tmp_path: Path) -> AsyncIterato
     stage = KafkaStage(tmp_path, shared=kafka_broker, fragile=kafka_broker)
     yield stage
     await stage.close()
-
-
-@pytest.fixture(autouse=True)
-def sockets_of_failed_connections() -> Iterator[None]:
-    """Processes and brokers die in these tests."""
-    with sockets_left_to_the_collector():
-        yield

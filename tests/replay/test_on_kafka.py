@@ -120,7 +120,7 @@ async def test_events_go_to_a_topic_keyed_by_sender(log: KafkaTurnLog, settings:
     assert [json.loads(body)["timestamp"] for body in received["bob"]] == [101, 101.25, 101.75]
 
 
-def test_a_topic_that_is_not_there_and_brokers_that_are_away(settings: KafkaSettings, unclosed_sockets: None) -> None:
+def test_a_topic_that_is_not_there_and_brokers_that_are_away(settings: KafkaSettings) -> None:
     with pytest.raises(TopicError, match=r"topic 'nothing' at .* is not there"):
         EventTopic(settings, "nothing")
     with pytest.raises(TopicError, match="cannot be reached"):

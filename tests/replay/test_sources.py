@@ -71,6 +71,74 @@ def test_a_database_without_events_or_senders(tmp_path: Path) -> None:
     assert "it has no table 'events', so it is no tracker store" in refusal(tmp_path / "other.db")
 
 
+def test_a_dump_of_sqlite(tmp_path: Path) -> None:
+    quoted = {**HI, "text": "it's; two\nlines (here)"}
+    with sqlite3.connect(sql(tmp_path / "rasa.db", [("bob", "user", json.dumps(quoted)), ("ada", "undo", "{}")])) as db:
+        path = written(tmp_path / "rasa.sql", *db.iterdump())
+    db.close()
+    assert content(path) == {"bob": [quoted], "ada": [{"event": "undo", "timestamp": 9.5}]}
+
+
+POSTGRES = r"""--
+-- PostgreSQL database dump
+--
+CREATE TABLE public.events (
+    id integer NOT NULL,
+    sender_id character varying(255) NOT NULL,
+    type_name character varying(255) NOT NULL,
+    "timestamp" double precision,
+    data text
+);
+COPY public.other (id, sender_id) FROM stdin;
+1	nobody
+\.
+COPY public.events (id, sender_id, type_name, "timestamp", data) FROM stdin;
+2	ada	action	2.5	{"event": "action", "timestamp": 2.5, "name": "action_listen"}
+1	ada	user	1.5	{"event": "user", "timestamp": 1.5, "text": "a \\"b\\"\\n\\\\ c"}
+3	bob	undo	\N	{}
+\.
+"""
+
+MYSQL = r"""-- MySQL dump 10.13  Distrib 8.0.36, for Linux (x86_64)
+CREATE TABLE `events` (
+  `id` int NOT NULL AUTO_INCREMENT,
+  `sender_id` varchar(255) NOT NULL,
+  `type_name` varchar(255) NOT NULL,
+  `timestamp` float DEFAULT NULL,
+  `data` text,
+  PRIMARY KEY (`id`),
+  KEY `ix_events_sender_id` (`sender_id`,`id`)
+) ENGINE=InnoDB AUTO_INCREMENT=4 DEFAULT CHARSET=utf8mb4;
+INSERT INTO `events` VALUES
+(1,'ada','user',1.5,'{\"event\": \"user\", \"timestamp\": 1.5, \"text\": \"a \\\"b\\\"\\n\\\\ c\"}'),
+(2,'ada','action',2.5,'{\"event\": \"action\", \"timestamp\": 2.5, \"name\": \"action_listen\"}'),
+(3,'bob','undo',NULL,'{}');
+"""
+
+
+@pytest.mark.parametrize("dump", [POSTGRES, MYSQL], ids=["pg_dump", "mysqldump"])
+def test_dumps_of_servers(tmp_path: Path, dump: str) -> None:
+    found = content(written(tmp_path / "rasa.sql", dump))
+    assert found == {
+        "ada": [{**HI, "text": 'a "b"\n\\ c'}, LISTEN],
+        "bob": [{"event": "undo", "timestamp": None}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (["SELECT 1;"], "no rows of a table 'events' are in it"),
+        (["COPY events (id, sender_id, data) FROM stdin;", "1\tada"], "rasa.sql:2: no dump that can be read: 2 values"),
+        (["INSERT INTO events (id, sender_id, data) VALUES (1,'ada','{}'"], "the statement does not end"),
+        (["INSERT INTO events (id, sender_id) VALUES (1,'ada');"], "has no column 'data'"),
+        (["INSERT INTO events (sender_id, data) VALUES (NULL,'{}');"], "rasa.sql:1: the row has no sender_id"),
+    ],
+)
+def test_dumps_that_are_none(tmp_path: Path, lines: list[str], why: str) -> None:
+    assert why in refusal(written(tmp_path / "rasa.sql", *lines))
+
+
 def test_csv(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     with path.open("w", newline="") as file:

@@ -12,7 +12,6 @@ import grpc.aio
 import pytest
 from prometheus_client import REGISTRY
 from support.bundle_folder import damage, put_bundle
-from support.kafka import sockets_left_to_the_collector
 from turnstream.assistant.bundle import Bundle, BundleError, open_bundle
 from turnstream.runtime.bundle_keeper import BundleKeeper
 from turnstream.runtime.bundles import Bundles
@@ -120,8 +119,6 @@ async def test_canary_that_is_not_ready_tries_nobody(process: Process) -> None:
 
 
 async def test_old_version_is_let_go_after_its_grace_and_its_memory_is_free(process: Process) -> None:
-    with sockets_left_to_the_collector():
-        pass  # Those of earlier tests are not this one's.
     old = weakref.ref(process.one.get("1"))
     put_bundle(process.folder, "2", day=2)
     process.plan("2")

@@ -1,10 +1,6 @@
 """A real broker for tests, and settings of a log of its own for each."""
 
-import gc
 import uuid
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import kafka
@@ -28,14 +24,3 @@ def put(settings: KafkaSettings, topic: str, partition: int, key: bytes, value: 
     offset: int = sent.get(timeout=10).offset
     producer.close()
     return offset
-
-
-@contextmanager
-def sockets_left_to_the_collector() -> Iterator[None]:
-    """kafka-python leaves the sockets of connections that failed to the garbage collector: let it have them here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        try:
-            yield
-        finally:
-            gc.collect()

@@ -215,7 +215,6 @@ async def test_the_trace_of_a_message_is_kept_as_it_is(log: KafkaTurnLog) -> Non
     assert delivered.traceparent == message.traceparent
 
 
-@pytest.mark.usefixtures("unclosed_sockets")
 async def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None:
     port = free_port()
     address = f"127.0.0.1:{port}"
@@ -232,7 +231,6 @@ async def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path: Path) 
         await asyncio.to_thread(broker.stop)
 
 
-@pytest.mark.usefixtures("unclosed_sockets")
 async def test_a_broker_that_is_away_at_the_start_is_named_and_nothing_hangs() -> None:
     address = f"127.0.0.1:{free_port()}"
     log = KafkaTurnLog(KafkaSettings(bootstrap_servers=address, accept_timeout_s=0.2))

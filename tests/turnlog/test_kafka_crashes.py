@@ -183,7 +183,6 @@ class _DyingTransactor(Transactor):
         pass
 
 
-@pytest.mark.usefixtures("unclosed_sockets")
 async def test_a_broker_that_is_away_for_a_while_loses_nothing(
     kafka_broker: KafkaBroker, settings: KafkaSettings
 ) -> None:

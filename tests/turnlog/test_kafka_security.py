@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from support.kafka import kafka_settings, sockets_left_to_the_collector
+from support.kafka import kafka_settings
 from turnstream.testing.kafka_broker import BrokerSettings, BrokerTls, KafkaBroker
 from turnstream.testing.turnlog_contract import PATIENCE_S, Running, a_message, soon
 from turnstream.turnlog.errors import AccessDenied, LogUnavailable
@@ -61,12 +61,6 @@ def secured_broker(
     )
     with KafkaBroker.start(tmp_path_factory.mktemp("secured"), settings) as broker:
         yield broker
-
-
-@pytest.fixture(autouse=True)
-def _unclosed_sockets() -> Iterator[None]:
-    with sockets_left_to_the_collector():
-        yield
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class Outcome:
 def import_(
     files: tuple[Path, ...], place: str | None, file: Path | None, keep_unknown: bool, dry_run: bool, log: LogChoice
 ) -> None:
-    """Bring in FILES: the SQLite file or CSV of a Rasa tracker store, trackers as JSON, or what `export` wrote.
+    """Bring in FILES: the SQLite file, a dump or CSV of a Rasa tracker store, trackers as JSON, or what `export` wrote.
 
     Importing again changes nothing; a conversation that has gone on since gets what is new.
     """

@@ -1,4 +1,5 @@
-"""What `import` reads: the tracker store of Rasa as an SQLite file or as CSV, trackers as JSON, events as JSON lines.
+"""What `import` reads: the tracker store of Rasa as an SQLite file, as a dump or as CSV, trackers as JSON, events as
+JSON lines.
 
 A source gives conversations as they stand there, one after the other, without judging their events; `importing` does.
 """
@@ -11,11 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
 from turnstream.assistant.location import Location
 from turnstream.assistant.problems import Problem, Problems, ProjectError
+from turnstream.replay import dumps
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 _MOST_PROBLEMS = 20
@@ -62,6 +65,8 @@ def open_source(path: Path) -> Source:
         return SqlSource(path)
     if path.suffix.lower() == ".csv":
         return CsvSource(path)
+    if path.suffix.lower() == ".sql":
+        return DumpSource(path)
     return JsonSource(path)
 
 
@@ -140,6 +145,47 @@ class CsvSource:
     def conversations(self) -> Iterator[RawConversation]:
         for conversation_id, events in self._conversations.items():
             yield RawConversation(conversation_id, events)
+
+
+class DumpSource:
+    """The same table in a dump of SQLite, PostgreSQL or MySQL, in the order of its ids. Held in memory."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ProjectError where it is no dump in UTF-8 that has the table, or a row has no sender."""
+        self._path = path
+        self._conversations: dict[str, list[tuple[float, RawEvent]]] = {}
+        problems = Problems()
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                for row in dumps.rows(file, "events"):
+                    self._take(row, problems)
+        except (OSError, UnicodeDecodeError) as error:
+            raise _refused(path, f"it cannot be read as UTF-8: {error}.") from error
+        except dumps.NotADump as error:
+            where = Location(str(path), error.line)
+            raise ProjectError([Problem(where, f"no dump that can be read: {error}.")]) from error
+        if problems.errors:
+            raise ProjectError(problems.errors[:_MOST_PROBLEMS])
+        if not self._conversations:
+            raise _refused(path, "no rows of a table 'events' are in it, so it is no tracker store of Rasa.")
+
+    def _take(self, row: dumps.Row, problems: Problems) -> None:
+        where = Location(str(self._path), row.line)
+        values = row.values
+        if missing := {"sender_id", "data"} - values.keys():
+            raise _refused(self._path, f"its table 'events' has no column '{min(missing)}'.")
+        if not (sender_id := values["sender_id"]):
+            problems.error(where, "the row has no sender_id.")
+            return
+        event = _stored_event(where, values.get("type_name"), _number(values.get("timestamp")), values["data"])
+        self._conversations.setdefault(sender_id, []).append((_number(values.get("id")) or 0.0, event))
+
+    def conversation_ids(self) -> frozenset[str]:
+        return frozenset(self._conversations)
+
+    def conversations(self) -> Iterator[RawConversation]:
+        for conversation_id, events in self._conversations.items():
+            yield RawConversation(conversation_id, [event for _, event in sorted(events, key=itemgetter(0))])
 
 
 class JsonSource:

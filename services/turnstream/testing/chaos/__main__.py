@@ -21,6 +21,7 @@ from turnstream.testing.chaos.plan import FaultKind, draw
 from turnstream.testing.chaos.run import Outcome, Patience, run
 from turnstream.testing.chaos.stage import KafkaStage, SqliteStage, Stage
 from turnstream.testing.kafka_broker import BrokerUnavailable
+from turnstream.turnlog.kafka.settings import KafkaSettings
 
 
 def main() -> int:
@@ -28,7 +29,7 @@ def main() -> int:
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="chaos-"))
     try:
         if arguments.measure_recovery:
-            found = asyncio.run(recovery.measure(arguments.measure_recovery, folder, _say))
+            found = asyncio.run(recovery.measure(arguments.measure_recovery, arguments.session_timeout, folder, _say))
             _say(f"all kills: {found}")
             return 0
         outcomes = asyncio.run(_all(arguments, folder))
@@ -54,6 +55,13 @@ def _arguments() -> argparse.Namespace:
         type=int,
         metavar="KILLS",
         help="instead of the runs: kill a replica so often, with default settings, and tell how long it is missed",
+    )
+    parser.add_argument(
+        "--session-timeout",
+        type=float,
+        default=KafkaSettings().session_timeout_s,
+        metavar="S",
+        help="with --measure-recovery: after how many silent seconds a worker counts as dead (default: %(default)s)",
     )
     return parser.parse_args()
 

@@ -1,7 +1,9 @@
-"""How long a dead replica's conversations are silent, with the settings that a user gets by default.
+"""How long a dead replica's conversations are silent, with the settings that a user gets by default, or with another
+session time-out.
 
-The broker has its own defaults too, where `kafka_broker` sets them lower for tests. Conversations talk all the time;
-what counts is the time from the kill to the answer of the first message that a conversation sent after it.
+The broker has its own defaults too, where `kafka_broker` sets them lower for tests; it allows the session time-out.
+Conversations talk all the time; what counts is the time from the kill to the answer of the first message that a
+conversation sent after it.
 """
 
 import asyncio
@@ -27,7 +29,6 @@ from turnstream.turnlog.kafka.settings import KafkaSettings
 CONVERSATIONS = 48
 _BROKER_DEFAULTS = {
     "group.initial.rebalance.delay.ms": "3000",
-    "group.min.session.timeout.ms": "6000",
     "offsets.topic.num.partitions": "50",
     "transaction.state.log.num.partitions": "50",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "10000",
@@ -87,13 +88,14 @@ class Recovery:
         return f"{len(self.silent_s)} conversations, median {middle:.2f} s, worst {worst:.2f} s"
 
 
-async def measure(kills: int, folder: Path, told: Callable[[str], None]) -> Recovery:
+async def measure(kills: int, session_timeout_s: float, folder: Path, told: Callable[[str], None]) -> Recovery:
     """`told` hears of each kill; returned are all of them together. Raises BrokerUnavailable."""
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 (a moment)
-    settings = BrokerSettings(properties=_BROKER_DEFAULTS)
+    allowed = {"group.min.session.timeout.ms": str(int(session_timeout_s * 1000))}
+    settings = BrokerSettings(properties=_BROKER_DEFAULTS | allowed)
     broker = await asyncio.to_thread(KafkaBroker.start, folder / "broker", settings)
     try:
-        log = KafkaSettings(bootstrap_servers=broker.address, replication=1)
+        log = KafkaSettings(bootstrap_servers=broker.address, replication=1, session_timeout_s=session_timeout_s)
         return await _measure(kills, Place(json.dumps(asdict(log)), folder), told)
     finally:
         await asyncio.to_thread(broker.stop)

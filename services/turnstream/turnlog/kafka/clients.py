@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import socket
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import kafka
 import kafka.errors
 from kafka.net.compat import KafkaNetClient
+from kafka.net.inet import KafkaNetSocket
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.producer.transaction_manager import TransactionalRequestResult
 
@@ -32,6 +34,33 @@ def _hear_the_last_word(transport: Any) -> None:
 
 _hear_the_last_word(KafkaTCPTransport)
 _hear_the_last_word(KafkaSSLTransport)
+
+
+async def _connect_or_close(self: Any, net: Any, sock: socket.socket, *address: Any, **limits: Any) -> socket.socket:
+    """kafka-python leaves the socket of a connection that fails to the garbage collector."""
+    try:
+        connected: socket.socket = await _connect(self, net, sock, *address, **limits)
+    except BaseException:
+        sock.close()
+        raise
+    return connected
+
+
+_connect = KafkaNetSocket.sock_connect
+KafkaNetSocket.sock_connect = _connect_or_close
+
+
+async def _shake_hands_or_close(self: Any) -> None:
+    """The same where the broker accepts a connection, and one side refuses the other's TLS."""
+    try:
+        await _shake_hands(self)
+    except BaseException as error:
+        self.abort(error)
+        raise
+
+
+_shake_hands = KafkaSSLTransport.handshake
+KafkaSSLTransport.handshake = _shake_hands_or_close
 
 
 _LONGEST_WAIT_MS = 12_000
