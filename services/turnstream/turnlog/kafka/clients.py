@@ -63,6 +63,22 @@ _shake_hands = KafkaSSLTransport.handshake
 KafkaSSLTransport.handshake = _shake_hands_or_close
 
 
+async def _write_or_close(self: Any) -> None:
+    """A transport that closes sends first what it has; kafka-python forgets its socket where the client ends before."""
+    try:
+        await _write(self)
+    except GeneratorExit:
+        if self._closed:
+            # It is this task, which ends by itself.
+            self._write_task = None
+            self._close()
+        raise
+
+
+_write = KafkaTCPTransport._write_to_sock
+KafkaTCPTransport._write_to_sock = _write_or_close
+
+
 _LONGEST_WAIT_MS = 12_000
 """For a step of a transaction: a little longer than a transaction lives. Whoever waits for longer waits in vain."""
 
