@@ -4,11 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from turnstream.action.action_server import ActionAnswer, ActionRequest, WireDomain
 from turnstream.action.custom import CustomActions
 from turnstream.action.responding import Speaker
 from turnstream.action.responses import DomainResponses
 from turnstream.action.scene import Scene
-from turnstream.action.server_client import ActionAnswer
+from turnstream.action.server_client import request_body
 from turnstream.assistant.domain import Domain, ResponseVariation, Slot
 from turnstream.dialogue.events import BotUttered, Event, SlotSet, UserUttered
 from turnstream.dialogue.fold import Dialogue
@@ -27,13 +28,12 @@ DOMAIN = Domain(
 class FakeServer:
     """Answers every call in the same way and keeps the requests."""
 
-    def __init__(self, events: Sequence[Any] = (), responses: Sequence[Any] = (), *, selective: bool = False) -> None:
+    def __init__(self, events: Sequence[Any] = (), responses: Sequence[Any] = ()) -> None:
         self.answer = ActionAnswer(tuple(events), tuple(responses))
-        self.selective_domain = selective
-        self.requests: list[dict[str, Any]] = []
+        self.requests: list[ActionRequest] = []
 
-    async def call(self, action: str, body: bytes, idempotency_key: str, deadline: float | None = None) -> ActionAnswer:
-        self.requests.append(json.loads(body))
+    async def call(self, request: ActionRequest, idempotency_key: str, deadline: float | None = None) -> ActionAnswer:
+        self.requests.append(request)
         return self.answer
 
 
@@ -52,23 +52,31 @@ def texts(events: list[Event]) -> list[str | None]:
     return [e.text for e in events if isinstance(e, BotUttered)]
 
 
-async def test_the_request_is_that_of_the_webhook_protocol() -> None:
+async def test_the_request_says_what_the_webhook_needs() -> None:
     server = FakeServer()
     await run(server)
     (request,) = server.requests
-    assert set(request) == {"next_action", "sender_id", "tracker", "version", "domain"}
-    assert request["next_action"] == "action_x"
-    assert request["sender_id"] == "ann"
-    assert request["domain"] == {"intents": ["é"]}
-    assert request["tracker"]["slots"] == {"city": "Bonn"}
-    assert [e["event"] for e in request["tracker"]["events"]] == ["user", "slot"]
+    body = json.loads(request_body(request, with_domain=True))
+    assert set(body) == {"next_action", "sender_id", "tracker", "version", "domain", "domain_digest"}
+    assert body["next_action"] == "action_x"
+    assert body["sender_id"] == "ann"
+    assert body["domain"] == {"intents": ["é"]}
+    assert body["tracker"]["slots"] == {"city": "Bonn"}
+    assert [e["event"] for e in body["tracker"]["events"]] == ["user", "slot"]
+    assert json.loads(request_body(request, with_domain=False)) == {k: v for k, v in body.items() if k != "domain"}
 
 
-async def test_with_a_selective_domain_only_marked_actions_get_it() -> None:
-    server = FakeServer(selective=True)
+async def test_an_action_that_is_marked_in_the_domain_is_marked_in_the_request() -> None:
+    server = FakeServer()
     await run(server, "action_x")
     await run(server, "action_y")
-    assert ["domain" in r for r in server.requests] == [False, True]
+    assert [r.marked for r in server.requests] == [False, True]
+
+
+async def test_the_digest_is_that_of_the_domain() -> None:
+    first, same, other = (WireDomain.of({"intents": [i]}).digest for i in ("a", "a", "b"))
+    assert first == same
+    assert first != other
 
 
 async def test_messages_come_before_events_and_responses_use_the_slots_as_they_were() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from turnstream.action.messages import bot_event
 from turnstream.action.responses import DomainResponses, eligible
+from turnstream.action.scene import Scene
 from turnstream.assistant.domain import Domain, ResponseCondition, ResponseVariation
 from turnstream.dialogue.tracker import Tracker
 
@@ -69,7 +70,8 @@ def test_an_empty_list_of_conditions_never_applies() -> None:
 
 async def generate(domain: Domain, name: str, seed: str = "", **arguments: Any) -> dict[str, Any] | None:
     tracker = Tracker("c", slots={"city": "Rome"})
-    return await DomainResponses(domain).generate(name, tracker, "rest", arguments, random.Random(seed))
+    scene = Scene(domain, tracker, channel="rest", chance=random.Random(seed))
+    return await DomainResponses(domain).generate(name, scene, arguments)
 
 
 async def test_every_part_of_a_message_is_filled_and_arguments_win_over_slots() -> None:

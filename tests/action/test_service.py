@@ -4,8 +4,8 @@ import socket
 from typing import Any, cast
 
 import pytest
+from turnstream.action.action_server import ActionServerSettings
 from turnstream.action.loaded import LoadedActions
-from turnstream.action.server_client import ActionServerSettings
 from turnstream.action.service import ActionService
 from turnstream.api.v1 import action_pb2 as pb
 from turnstream.assistant.domain import Domain, Form, Intent, ResponseVariation, Slot

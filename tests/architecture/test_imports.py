@@ -25,8 +25,11 @@ SHARED: dict[str, set[str]] = {
     "evaluation": {"assistant", "dialogue"},
     "replay": {"assistant", "dialogue", "api", "turnlog", "runtime"},
     "training": {"assistant", "dialogue", "features", "models", "api", "runtime"},
+    "authoring": {"assistant", "dialogue", "training"},
 }
-ALLOWED = SHARED | {service: set(SHARED) - {"models", "training", "replay", "evaluation"} for service in SERVICES}
+ALLOWED = SHARED | {
+    service: set(SHARED) - {"models", "training", "replay", "evaluation", "authoring"} for service in SERVICES
+}
 FREE = ("cli", "testing")
 HEAVY = {"tensorflow", "keras", "tensorflow_serving"}
 HEAVY_ROOMS = {"models", "training", "inference"}

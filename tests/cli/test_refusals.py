@@ -89,6 +89,16 @@ def test_endpoints_and_credentials(call: Call, project: Path) -> None:
     refused(call("run", "--port", "0"), "credentials.yml")
 
 
+def test_channels_that_cannot_be_opened(call: Call, project: Path) -> None:
+    (project / "credentials.yml").write_text("rest:\ncallback:\n  uri: http://localhost\n")
+    told = (
+        "credentials.yml:2: The channel 'callback': 'url' is missing",
+        "credentials.yml:3: The channel 'callback': unknown key 'uri'. Did you mean 'url'?",
+    )
+    refused(call("run", "--port", "0"), *told)
+    refused(call("serve", "gateway", TURNSTREAM_GATEWAY_PORT="0", TURNSTREAM_ADDRESS_NLU="x:1"), *told)
+
+
 def test_turn_log_of_another_version_or_program(call: Call, project: Path) -> None:
     path = project / "turns.db"
     other = sqlite3.connect(path)

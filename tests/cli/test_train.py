@@ -45,6 +45,21 @@ def test_names_and_places_a_bundle_as_told(call: Call, project: Path) -> None:
     assert open_bundle(find_bundle(project / "elsewhere")).root.name == "mine"
 
 
+def test_trains_further_from_the_newest_bundle_or_the_one_named(call: Call) -> None:
+    assert "Nothing has changed since models/first was trained" in call("train", "--finetune").output
+    named = call("train", "--finetune", "models/first", "--epoch-fraction", "0.5", "--fixed-model-name", "second")
+    assert named.output.splitlines()[-1] == "Your assistant is trained: models/second"
+
+
+def test_training_further_needs_a_bundle(call: Call) -> None:
+    result = call("train", "--finetune", "nowhere")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "--finetune: nowhere: no trained model here. Run 'turnstream train' first.\n",
+    )
+    assert call("train", "--finetune", "--epoch-fraction", "0").exit_code == 2
+
+
 def test_takes_several_files_after_one_flag(call: Call) -> None:
     result = call("train", "--data", "data/nlu.yml", "data/rules.yml", "--domain", "domain.yml", "-c", "config.yml")
     assert "6 examples, 3 intents, 4 rules" in result.output

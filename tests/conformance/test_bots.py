@@ -15,8 +15,11 @@ import yaml
 from support.action_servers import ActionServers
 from support.duckling import real_duckling
 from support.shared import BOTS
+from turnstream.assistant.bundle import open_bundle
 from turnstream.assistant.problems import ProjectError
 from turnstream.assistant.reader import ProjectPaths
+from turnstream.assistant.validation import load_project
+from turnstream.cli.examining import Subject
 from turnstream.testing.harness import served, train_quietly
 from turnstream.training.train import TrainingRequest
 
@@ -66,16 +69,27 @@ async def test_a_project_trains_and_talks(
 ) -> None:
     source = tmp_path / "project"
     shutil.copytree(BOTS / bot, source)
+    full = bool(pytestconfig.getoption("--full"))
     messages, expected = CONVERSATIONS[bot]
     async with real_duckling() as duckling:
-        shorten(source / "config.yml", duckling, pytestconfig.getoption("--full"))
+        shorten(source / "config.yml", duckling, full)
         request = TrainingRequest(ProjectPaths.default(source), tmp_path / "models")
         bundle = (await asyncio.to_thread(train_quietly, request)).path
         has_actions = (source / "actions").exists() and bot not in WITHOUT_ACTIONS
         url = await servers.url(source) if has_actions else None
         async with served(bundle, tmp_path / "turns.db", url) as assistant:
             replies = [reply for text in messages for reply in await asyncio.to_thread(say, assistant.url, text)]
+            failed = await failed_tests(source, Subject(open_bundle(bundle), assistant.assembly), full)
     assert expected in " ".join(str(reply) for reply in replies)
+    assert failed == []
+
+
+async def failed_tests(source: Path, subject: Subject, full: bool) -> list[str]:
+    """The project's own test conversations that fail: by what they say of each message, and by its text if `full`."""
+    tests = load_project(ProjectPaths.default(source)).project.tests
+    assert bool(tests) == ((source / "tests").is_dir())
+    played = [result for test in tests for result in await subject.play(test, end_to_end=full)]
+    return [f"{result.story.name}: {result.wrong}" for result in played if not result.is_right]
 
 
 @pytest.mark.parametrize("bot", REFUSED)

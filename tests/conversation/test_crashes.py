@@ -12,6 +12,7 @@ from turnstream.api.v1.turnlog_pb2 import InboxMessage
 from turnstream.conversation.crashpoints import POINTS, VARIABLE, crash_point_from
 from turnstream.conversation.restoring import events_of
 from turnstream.dialogue.events import UserUttered
+from turnstream.testing.conversation_process import AHEAD_S
 from turnstream.turnlog.checker import check_log
 from turnstream.turnlog.interface import Entry
 from turnstream.turnlog.sqlite import SqliteTurnLog
@@ -28,8 +29,8 @@ class Processes:
         self.calls_file = folder / "calls"
         self._started: list[asyncio.subprocess.Process] = []
 
-    async def start(self, crash_at: str = "") -> asyncio.subprocess.Process:
-        environment = {k: v for k, v in os.environ.items() if k != VARIABLE}
+    async def start(self, crash_at: str = "", ahead_s: float = 0.0) -> asyncio.subprocess.Process:
+        environment = {k: v for k, v in os.environ.items() if k != VARIABLE} | {AHEAD_S: str(ahead_s)}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "turnstream.testing.conversation_process"),
             *(str(self.log_file), str(self.calls_file)),
@@ -117,6 +118,27 @@ async def everything_is_right(log: SqliteTurnLog, said: list[str]) -> None:
     turns = [entry.record async for entry in log.read_turns() if isinstance(entry, Entry)]
     assert [turn.turn_number for turn in turns] == list(range(1, len(said) + 1))
     assert [event.text for event in events_of(turns) if isinstance(event, UserUttered)] == said
+
+
+@pytest.mark.parametrize("point", ["before_commit", "after_commit"])
+async def test_a_reminder_fires_once_although_processes_are_killed_while_it_waits_and_while_it_fires(
+    point: str, processes: Processes, gateway: SqliteTurnLog
+) -> None:
+    a_day_s, text = 86_400.0, "remind 86400"
+    waiting = await processes.start()
+    assert await ask(gateway, text) == [f"counted {text}", "utter_done"]
+    waiting.kill()
+    await ended(waiting)
+    firing = await processes.start(crash_at=f"{point}:1", ahead_s=2 * a_day_s)
+    assert await ended(firing) == -signal.SIGKILL
+    await processes.start(ahead_s=2 * a_day_s)
+    turns = gateway.turns(CONVERSATION, from_turn=2)
+    async with asyncio.timeout(PATIENCE_S):
+        fired = await anext(turns)
+    await turns.aclose()  # type: ignore[attr-defined]
+    assert [reply.text for reply in fired.replies] == ["counted EXTERNAL: count", "utter_done"]
+    assert await ask(gateway, "three") == ["counted three", "utter_done"]
+    await everything_is_right(gateway, [text, "EXTERNAL: count", "three"])
 
 
 async def test_a_paused_process_that_wakes_up_after_its_partitions_have_moved_commits_nothing(

@@ -1,6 +1,7 @@
 """A worker that loses a partition and is given it again while a turn of the old lease is under way."""
 
 import asyncio
+from collections.abc import Mapping
 
 from support.turns import PLANS, a_domain
 from support.workers import PATIENCE_S, Gate
@@ -30,7 +31,14 @@ class Log:
     async def conversation(self, conversation_id: str, *, from_turn: int | None = None) -> ConversationState:
         return ConversationState(0)
 
-    async def commit(self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None) -> Position:
+    async def agendas(self, lease: Lease) -> Mapping[str, bytes]:
+        return {}
+
+    async def put(self, message: InboxMessage) -> None: ...
+
+    async def commit(
+        self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None, agenda: bytes | None = None
+    ) -> Position:
         if lease != NEW:
             raise Fenced(lease.partition, lease.epoch)
         self.committed.put_nowait(record)

@@ -6,7 +6,7 @@ from support.turns import Conversation, a_domain, events, names, texts
 from turnstream.api.v1.action_pb2 import ActionFailure, RunActionRequest, RunActionResponse
 from turnstream.api.v1.events_pb2 import ReminderScheduled as ReminderProto
 from turnstream.api.v1.selection_pb2 import SelectResponseResponse
-from turnstream.assistant.domain import SessionConfig
+from turnstream.assistant.domain import SessionConfig, Slot
 from turnstream.conversation.loaded import LoadedAssistant
 from turnstream.dialogue import events as ev
 from turnstream.dialogue.proto import event_to_proto, selected_to_proto
@@ -167,6 +167,48 @@ async def test_an_unknown_follow_up_action_is_noted_and_passed_over() -> None:
     assert not services.policy.requests[-1].tracker.HasField("followup_action")
 
 
+async def test_an_authors_own_listen_is_run_in_place_of_the_default_one() -> None:
+    services = ScriptedServices()
+    services.action.events["action_listen"] = (ev.BotUttered(text="Your turn."),)
+    domain = a_domain(actions=("action_listen",))
+    conversation = Conversation(services, LoadedAssistant("v1", domain))
+    turn = await conversation.say("hello")
+    assert texts(turn.record) == ["utter_greet", "Your turn."]
+    assert names(turn.record)[-2:] == ["action action_listen", "bot"]
+    assert texts((await conversation.say("hello")).record) == ["utter_greet", "Your turn."]
+
+
+async def test_an_authors_own_listen_that_is_rejected_leaves_a_conversation_that_listens() -> None:
+    services = ScriptedServices()
+
+    async def reject(request: RunActionRequest) -> RunActionResponse:
+        return RunActionResponse(rejected=True, custom=True)
+
+    services.action.acts["action_listen"] = reject
+    conversation = Conversation(services, LoadedAssistant("v1", a_domain(actions=("action_listen",))))
+    assert names((await conversation.say("hello")).record)[-2:] == [
+        "action_execution_rejected action_listen",
+        "action action_listen",
+    ]
+    assert texts((await conversation.say("hello")).record) == ["utter_greet"]
+
+
+async def test_what_the_validation_of_slots_says_is_sent() -> None:
+    services = ScriptedServices()
+    services.action.events["action_extract_slots"] = (ev.BotUttered(text="Bonn it is."),)
+    turn = await Conversation(services).say("hello")
+    assert texts(turn.record) == ["Bonn it is.", "utter_greet"]
+
+
+async def test_an_authors_own_extraction_is_run_after_a_message_where_no_slot_is_mapped() -> None:
+    services = ScriptedServices()
+    services.action.events["action_extract_slots"] = (ev.SlotSet(name="city", value="Bonn"),)
+    domain = a_domain(slots={"city": Slot("city", "text")}, actions=("action_extract_slots",))
+    conversation = Conversation(services, LoadedAssistant("v1", domain))
+    await conversation.say("hello")
+    assert conversation.dialogue.tracker.slots["city"] == "Bonn"
+
+
 async def test_a_failing_custom_action_is_recorded_as_run_and_noted_for_the_author() -> None:
     services = ScriptedServices()
 
@@ -310,12 +352,14 @@ async def test_an_intent_from_outside_is_answered_on_the_channel_where_the_user_
     message = conversation.message(channel="")
     message.intent_trigger.intent = "order"
     message.intent_trigger.entities.CopyFrom(map_to_proto({"city": "Rome"}))
+    message.intent_trigger.full_entities.add(entity="city", role="from").value.string_value = "Bonn"
     turn = await conversation.handle(message)
     user = events(turn.record)[0]
     assert isinstance(user, ev.UserUttered)
     assert (user.text, user.input_channel, user.message_id) == ("EXTERNAL: order", "slack", None)
     assert user.metadata["is_external"] is True
-    assert user.parse_data.entities == (ev.ExtractedEntity("city", "Rome"),)
+    there, here = user.parse_data.entities
+    assert (there, here) == (ev.ExtractedEntity("city", "Rome"), ev.ExtractedEntity("city", "Bonn", role="from"))
     assert texts(turn.record) == ["utter_done"]
     assert conversation.services.action.requests[-1].channel == "slack"
 
@@ -341,14 +385,18 @@ async def test_events_are_appended_as_they_are_after_a_first_session() -> None:
     assert texts(turn.record) == []
 
 
-async def test_appended_events_that_bring_their_own_session_get_no_other_and_are_sent_where_asked() -> None:
+@pytest.mark.parametrize("has_effects", [True, False])
+async def test_appended_events_that_bring_their_own_session_get_no_other_and_are_sent_where_asked(
+    has_effects: bool,
+) -> None:
     conversation = Conversation()
     message = conversation.message(channel="rest")
     appended = (ev.ActionExecuted(name="action_session_start"), ev.SessionStarted(), ev.BotUttered(text="hi"))
     message.events_to_append.events.extend(event_to_proto(e) for e in appended)
+    message.events_to_append.has_effects = has_effects
     turn = await conversation.handle(message)
     assert names(turn.record) == ["action action_session_start", "session_started", "bot"]
-    assert texts(turn.record) == ["hi"]
+    assert texts(turn.record) == (["hi"] if has_effects else [])
 
 
 async def test_an_action_is_executed_without_a_prediction() -> None:
@@ -379,23 +427,47 @@ async def test_a_message_is_added_and_not_answered() -> None:
     assert not conversation.services.policy.requests
 
 
-async def test_a_due_reminder_is_answered_unless_it_was_cancelled_or_the_user_spoke() -> None:
-    services = ScriptedServices()
-    reminder = ev.ReminderScheduled(intent="greet", trigger_date_time="2030-01-01T00:00:00", name="r")
-    services.action.events["action_order"] = (reminder,)
-    conversation = Conversation(services)
-    await conversation.say("I order")
+async def test_a_due_reminder_is_answered_as_an_intent_from_outside_on_the_channel_of_the_user() -> None:
+    conversation = Conversation()
+    await conversation.say("hello", channel="socketio")
+    message = conversation.message(channel="")
+    message.due_reminder.reminder.CopyFrom(ReminderProto(intent="greet", trigger_date_time="2030-01-01", name="r"))
+    turn = await conversation.handle(message)
+    assert names(turn.record)[0] == "user"
+    assert texts(turn.record) == ["utter_greet"]
+    assert turn.record.channel == "socketio"
 
-    async def due() -> list[str]:
-        message = conversation.message(channel="")
-        message.due_reminder.reminder.CopyFrom(
-            ReminderProto(intent="greet", trigger_date_time="2030", name="r", kill_on_user_message=True)
-        )
-        return texts((await conversation.handle(message)).record)
 
-    assert await due() == ["utter_greet"]
+async def test_a_paused_conversation_is_told_of_a_reminder_and_says_nothing() -> None:
+    conversation = Conversation()
     await conversation.say("hello")
-    assert await due() == []
+    conversation.dialogue.append(ev.ConversationPaused())
+    message = conversation.message(channel="")
+    message.due_reminder.reminder.CopyFrom(ReminderProto(intent="greet", trigger_date_time="2030-01-01", name="r"))
+    turn = await conversation.handle(message)
+    assert names(turn.record)[0] == "user"
+    assert texts(turn.record) == []
+
+
+async def test_entities_of_a_reminder_that_are_none_are_told_and_the_intent_is_answered() -> None:
+    conversation = Conversation()
+    await conversation.say("hello")
+    message = conversation.message(channel="")
+    reminder = ev.ReminderScheduled(intent="greet", trigger_date_time="2030-01-01", entities=[{"value": "Bonn"}])
+    message.due_reminder.reminder.CopyFrom(event_to_proto(reminder).reminder_scheduled)
+    turn = await conversation.handle(message)
+    assert texts(turn.record) == ["utter_greet"]
+    assert "'entity.entity'" in turn.record.errors[0].message
+
+
+async def test_a_reminder_that_is_over_is_passed_over() -> None:
+    conversation = Conversation()
+    await conversation.say("hello")
+    message = conversation.message(channel="")
+    message.due_reminder.reminder.CopyFrom(ReminderProto(intent="greet", trigger_date_time="2030-01-01", name="r"))
+    record = conversation.handler.pass_over(message, conversation.dialogue, conversation.assistant).record
+    assert names(record) == []
+    assert not record.errors
 
 
 async def test_an_erased_conversation_is_new() -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -157,12 +158,31 @@ def test_entities_are_added_to_the_latest_message_and_not_to_its_event() -> None
     assert done.events[1] == says("to Rome")
 
 
-def test_events_without_a_meaning_for_the_state_change_nothing_but_the_time() -> None:
-    before = dialogue(LISTEN)
-    after = dialogue(LISTEN, ev.UnknownEvent(original_type="later", timestamp=3.0))
-    assert after.tracker.latest_event_time == 3.0
-    assert after.tracker.slots == before.tracker.slots
-    assert after.events[-1].timestamp == 3.0
+def test_a_conversation_is_paused_until_it_is_resumed() -> None:
+    done = dialogue(LISTEN, says("wait"), ev.ConversationPaused(), LISTEN, says("hello?"))
+    assert done.tracker.paused
+    done.append(ev.ConversationResumed())
+    assert not done.tracker.paused
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ev.BotUttered(text="hi", timestamp=3.0),
+        ev.AgentUttered(text="hi", timestamp=3.0),
+        ev.ReminderScheduled(intent="inform", trigger_date_time="2030-01-01", timestamp=3.0),
+        ev.ReminderCancelled(timestamp=3.0),
+        ev.StoryExported(timestamp=3.0),
+        ev.UnknownEvent(original_type="later", timestamp=3.0),
+    ],
+    ids=lambda event: event.type_name,
+)
+def test_events_without_a_meaning_for_the_state_change_nothing_but_the_time(event: ev.Event) -> None:
+    before = (LISTEN, says("to Rome"), sets("city", "Rome"), ev.ActiveLoopChanged(name="trip_form"), runs("trip_form"))
+    unchanged = replace(dialogue(*before).tracker, latest_event_time=3.0)
+    after = dialogue(*before, event)
+    assert after.tracker == unchanged
+    assert after.events[-1] == event
 
 
 FORM_BEGUN = (LISTEN, says("book"), runs("trip_form"), ev.ActiveLoopChanged(name="trip_form"), LISTEN)

@@ -40,6 +40,48 @@ def test_every_recorded_event_comes_back_as_it_was(path: Path) -> None:
         assert event_from_proto(event_to_proto(event)) == event
 
 
+DOCUMENTED: list[dict[str, Any]] = [
+    {"event": "user", "text": "hi", "parse_data": {}, "input_channel": "rest", "message_id": "m"},
+    {"event": "bot", "text": "hi", "data": {"image": "a.png"}},
+    {"event": "agent", "text": "hi", "data": {"image": "a.png"}},
+    {"event": "action", "name": "utter_greet", "policy": "p", "confidence": 0.5, "action_text": None},
+    {"event": "slot", "name": "city", "value": ["Rome"]},
+    {"event": "entities", "entities": [{"entity": "city", "value": "Rome"}]},
+    {"event": "user_featurization", "use_text_for_featurization": True},
+    {"event": "active_loop", "name": "trip_form"},
+    {"event": "loop_interrupted", "is_interrupted": True},
+    {"event": "action_execution_rejected", "name": "trip_form", "policy": "p", "confidence": 1.0},
+    {"event": "followup", "name": "utter_greet"},
+    {
+        "event": "reminder",
+        "intent": "EXTERNAL_call",
+        "date_time": "2018-09-03T11:41:10.128172",
+        "entities": [{"entity": "city", "value": "Rome"}],
+        "name": "r",
+        "kill_on_user_msg": False,
+    },
+    {"event": "cancel_reminder", "name": "r", "intent": "EXTERNAL_call", "entities": {"city": "Rome"}},
+    *(
+        {"event": n}
+        for n in ("rewind", "undo", "reset_slots", "restart", "session_started", "pause", "resume", "export")
+    ),
+]
+
+
+def test_every_documented_event_is_tried_here() -> None:
+    of_our_own = {"routing_session_ended", "conversation_erased"}
+    assert {data["event"] for data in DOCUMENTED} == ev.EVENT_TYPES.keys() - of_our_own
+
+
+@pytest.mark.parametrize("data", DOCUMENTED, ids=lambda data: str(data["event"]))
+def test_a_documented_event_keeps_its_fields_and_its_metadata_in_the_log(data: dict[str, Any]) -> None:
+    posted = data | {"timestamp": 12.5, "metadata": {"author": [1, {"a": None}]}}
+    event = event_from_rasa(posted)
+    assert type(event) is ev.EVENT_TYPES[data["event"]]
+    kept = event_to_rasa(event_from_proto(event_to_proto(event)))
+    assert posted.items() <= (kept | {"parse_data": {}}).items()
+
+
 @pytest.mark.parametrize("path", [p for p in record_files() if "parses" in load_record(p)], ids=record_name)
 def test_every_recorded_parse_comes_back_as_it_was(path: Path) -> None:
     for data in load_record(path)["parses"].values():

@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 from support.shared import GOLDEN
-from turnstream.assistant.domain import Slot
-from turnstream.dialogue.slots import SlotClassError, featurize_slot, slot_feature_size, stored_value
+from turnstream.assistant.domain import Domain, Slot
+from turnstream.assistant.location import Location
+from turnstream.assistant.problems import Problems
+from turnstream.dialogue.slots import (
+    SlotClassError,
+    check_slot_classes,
+    featurize_slot,
+    slot_feature_size,
+    stored_value,
+)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +110,12 @@ def test_a_class_with_the_documented_methods_is_enough(folder: Path) -> None:
     [
         ("txt", "", "'txt' is no slot type"),
         ("slots_away.Gone", "", "run in the project's folder, or put the module's folder on PYTHONPATH"),
+        (
+            "odd_f.Listed",
+            "from rasa.shared.core.slots import ListSlot\nclass Listed(ListSlot): ...\n",
+            "of Rasa only rasa.shared.core.slots.Slot is there",
+        ),
+        ("odd_g.Deep", "from rasa.core.agent import Agent\n", "of Rasa only rasa.shared.core.slots.Slot is there"),
         ("odd_a.Missing", "", "module odd_a has no class Missing"),
         ("odd_b.Half", "class Half:\n    def as_feature(self): return []\n", "needs a method feature_dimensionality()"),
         ("odd_c.Broken", "raise ValueError('no')\n", "importing odd_c failed: ValueError('no')"),
@@ -123,3 +137,14 @@ def test_a_class_that_cannot_be_used_is_refused_by_name(folder: Path, kind: str,
     with pytest.raises(SlotClassError) as caught:
         featurize_slot(Slot("n", kind), 1)
     assert message in str(caught.value)
+
+
+def test_a_class_that_cannot_be_used_is_an_error_at_its_slot() -> None:
+    slots = {
+        "good": Slot("good", "text"),
+        "bad": Slot("bad", "slots_away.Gone", location=Location("domain.yml", 7)),
+    }
+    problems = Problems()
+    check_slot_classes(Domain(slots=slots), problems)
+    (problem,) = problems.errors
+    assert str(problem).startswith("domain.yml:7: The slot 'bad': slot type 'slots_away.Gone' cannot be imported")

@@ -3,14 +3,24 @@
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 from turnstream.assistant.domain import Domain
 from turnstream.assistant.nlu_data import EntityAnnotation
-from turnstream.assistant.stories import ActionStep, TestStory, UserStep
-from turnstream.dialogue.events import ActionExecuted, ActiveLoopChanged, Event, IntentScore, ParseData, UserUttered
+from turnstream.assistant.stories import ActionStep, StoryEntity, TestStory, UserStep
+from turnstream.dialogue.events import (
+    ActionExecuted,
+    ActiveLoopChanged,
+    Event,
+    ExtractedEntity,
+    IntentScore,
+    ParseData,
+    UserUttered,
+)
 from turnstream.dialogue.fold import Dialogue
 from turnstream.evaluation.dialogues import DialogueResult, Prediction, replay, reports
-from turnstream.evaluation.files import ReportWriter
+from turnstream.evaluation.files import ReportWriter, stories_text
+from turnstream.training.story_events import user_message
 
 DOMAIN = Domain(actions=("utter_greet", "utter_bye", "form"))
 LISTEN = ActionExecuted(name="action_listen")
@@ -59,6 +69,34 @@ async def test_message_is_wrong_where_its_entities_are() -> None:
     assert "other entities" in message.told
 
 
+TO, FROM = (EntityAnnotation(5, 9, "city", "Rome", role=role) for role in ("to", "from"))
+
+
+@pytest.mark.parametrize(
+    ("step", "is_right"),
+    [
+        (UserStep("go", "from Rome", annotations=(FROM,)), True),
+        (UserStep("go", "from Rome", annotations=(TO,)), False),
+        (UserStep("go", "from Rome", entities=(StoryEntity("city", "Rome", role="from"),)), True),
+        (UserStep("go", "from Rome", entities=(StoryEntity("city", "Rome", role="to"),)), False),
+        (UserStep("go", "from Rome", entities=(StoryEntity("city", "Oslo"),)), True),
+        (UserStep("stay", "from Rome", annotations=(FROM,)), False),
+    ],
+)
+async def test_message_is_right_in_intent_entities_and_their_roles(step: UserStep, is_right: bool) -> None:
+    async def parse(text: str) -> ParseData:
+        found = ExtractedEntity("city", "Rome", 5, 9, role="from", extractor="DIETClassifier")
+        return ParseData(text=text, intent=IntentScore("go", 0.9), text_tokens=((0, 4), (5, 9)), entities=(found,))
+
+    story = TestStory("a trip", (step,))
+    result = await replay(story, (LISTEN, user_message(step)), DOMAIN, Script(), parse)
+    assert result.is_right == is_right
+    text = stories_text([result])
+    found = '# predicted entities: from [Rome]{"entity": "city", "role": "from"}' in text
+    assert found == (not is_right and step.intent == "go")
+    assert ("# predicted: go" in text) == (step.intent != "go")
+
+
 async def test_unlikely_intent_warns_and_fails_nothing() -> None:
     result, script = await play("action_unlikely_intent", "utter_greet", "action_listen")
     assert all(action.is_right for action in result.actions)
@@ -79,7 +117,7 @@ async def test_files_hold_what_failed_and_how_much(tmp_path: Path) -> None:
     ReportWriter(tmp_path, plots=None).write_dialogues(reports([good, bad]))
     failed = (tmp_path / "failed_test_stories.yml").read_text()
     stories = yaml.safe_load(failed)["stories"]
-    assert [step.get("action") or step["user"] for step in stories[1]["steps"]] == ["hello Ada", "utter_greet"]
+    assert [step.get("action") or step["user"] for step in stories[1]["steps"]] == ["hello [Ada](name)", "utter_greet"]
     assert "- action: utter_greet  # predicted: utter_bye (TEDPolicy)" in failed
     report = json.loads((tmp_path / "story_report.json").read_text())
     assert report["conversation_accuracy"] == {"accuracy": 0.0, "correct": 0, "with_warnings": 0, "total": 2}

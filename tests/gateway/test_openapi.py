@@ -5,18 +5,23 @@ from typing import Any
 import aiohttp
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from support.gateway import running_gateway
+from turnstream.assistant.credentials import ChannelConfig
+from turnstream.gateway.channels.opening import open_channels
 from turnstream.gateway.rest.app import build_app
 from turnstream.gateway.rest.openapi import DOCUMENT, all_operations
 from turnstream.runtime.settings import GatewaySettings
 from turnstream.runtime.version import VERSION
 
+CHANNELS = (ChannelConfig("callback", {"url": "http://127.0.0.1:1"}), ChannelConfig("socketio"))
 METHODS = ("get", "post", "put", "delete")
 
 
 def app_of(switch: Any, **settings: Any) -> tuple[dict[str, Any], set[tuple[str, str]]]:
     """The document, and method and path of every route; nothing stands behind them."""
     nothing: Any = None
-    app = build_app(nothing, nothing, nothing, GatewaySettings(**settings), switch)
+    channels = CHANNELS if switch is not None else ()
+    opened = open_channels(channels)
+    app = build_app(nothing, nothing, nothing, GatewaySettings(**settings), switch, opened, workshop=switch)
     routes = {(r.method.lower(), r.resource.canonical) for r in app.router.routes() if r.resource is not None}
     return app[DOCUMENT], routes
 

@@ -15,7 +15,7 @@ from turnstream.api.v1.conversations_pb2 import EventVerbosity, Reply
 from turnstream.api.v1.turnlog_pb2 import TurnRecord
 from turnstream.dialogue.events import ActionExecuted, IntentScore, ParseData, SlotSet, UserUttered
 from turnstream.dialogue.proto import event_to_proto, timestamp_to_proto
-from turnstream.dialogue.values import map_from_proto, map_to_proto, value_to_proto
+from turnstream.dialogue.values import map_from_proto, map_to_proto, value_from_proto, value_to_proto
 from turnstream.runtime.server import PortTaken
 from turnstream.turnlog.errors import InboxFull, LogClosed
 
@@ -247,6 +247,18 @@ async def test_events_are_appended_one_or_many(behind: Behind, http: aiohttp.Cli
     assert (appended.slot_set.name, appended.timestamp.seconds > 0) == ("city", True)
 
 
+async def test_appended_events_are_history_unless_their_effects_are_wanted(
+    behind: Behind, http: aiohttp.ClientSession
+) -> None:
+    event, path = {"event": "resume"}, "/conversations/ada/tracker/events"
+    await begin(http, "ada")
+    for query in ("", "?execute_side_effects=true"):
+        assert (await ask(http, "POST", path + query, json=event))[0] == 200
+    assert (await ask(http, "PUT", path, json=[event]))[0] == 200
+    told = [message.events_to_append.has_effects for message in behind.log.accepted[-3:]]
+    assert told == [False, True, False]
+
+
 async def test_replaced_events_begin_with_a_restart(behind: Behind, http: aiohttp.ClientSession) -> None:
     body = [{"event": "slot", "name": "city", "value": "Berlin", "timestamp": 5.0}]
     status, _ = await ask(http, "PUT", "/conversations/ada/tracker/events", json=body)
@@ -276,9 +288,22 @@ async def test_intent_is_triggered_on_the_latest_channel(behind: Behind, http: a
 
 async def test_entities_may_be_a_list(behind: Behind, http: aiohttp.ClientSession) -> None:
     await begin(http, "ada")
-    body = {"name": "faq/ask_name", "entities": [{"entity": "city", "value": "Berlin"}]}
+    found = [{"entity": "city", "value": "Berlin", "role": "from"}, {"entity": "city", "value": "Rome", "role": "to"}]
+    body = {"name": "faq/ask_name", "entities": found}
     assert (await ask(http, "POST", "/conversations/ada/trigger_intent", json=body))[0] == 200
-    assert map_from_proto(behind.log.accepted[-1].intent_trigger.entities) == {"city": "Berlin"}
+    trigger = behind.log.accepted[-1].intent_trigger
+    assert [(e.entity, value_from_proto(e.value), e.role) for e in trigger.full_entities] == [
+        ("city", "Berlin", "from"),
+        ("city", "Rome", "to"),
+    ]
+
+
+@pytest.mark.parametrize("entities", [[5], [{"value": 1}], "city"])
+async def test_entities_of_another_form_are_refused(behind: Behind, http: aiohttp.ClientSession, entities: Any) -> None:
+    await begin(http, "ada")
+    body = {"name": "greet", "entities": entities}
+    status, answer = await ask(http, "POST", "/conversations/ada/trigger_intent", json=body)
+    assert (status, "'entities' must be an object of values by name" in answer["message"]) == (400, True)
 
 
 async def test_action_is_executed(behind: Behind, http: aiohttp.ClientSession) -> None:

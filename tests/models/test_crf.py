@@ -77,6 +77,24 @@ def test_decoding_finds_the_best_of_all_sequences() -> None:
         assert not found[row, length:].any()
 
 
+@pytest.mark.parametrize("scale", [0.3, 3.0, 12.0, 100.0])
+def test_decoding_with_slack_finds_the_same(scale: float) -> None:
+    """From all open, over some, to none."""
+    crf, logits = crf_and_logits()
+    logits = logits / 3 * scale
+    plain = crf.decode(tf.constant(logits), tf.constant(LENGTHS))
+    np.testing.assert_array_equal(crf.decode(tf.constant(logits), tf.constant(LENGTHS), crf.slack()), plain)
+
+
+def test_slack_is_what_neighbours_can_add_at_most() -> None:
+    crf, _ = crf_and_logits()
+    transitions, slack = crf.transitions.numpy(), crf.slack()
+    for tag, other in np.ndindex(TAGS, TAGS):
+        before = max(0.0, *(transitions[p, other] - transitions[p, tag] for p in range(TAGS)))
+        after = max(0.0, *(transitions[other, n] - transitions[tag, n] for n in range(TAGS)))
+        assert slack[tag, other] == pytest.approx(before + after, abs=1e-6)
+
+
 def test_extreme_logits_give_finite_losses_and_gradients() -> None:
     crf, logits = crf_and_logits()
     variable = tf.Variable(logits * 200)

@@ -169,6 +169,13 @@ def test_grouped_dense_connects_every_nth_input_to_a_stretch_of_outputs() -> Non
         assert touched.tolist() == ([0, 1] if i % 2 == 0 else [2, 3])
 
 
+def test_parts_lie_side_by_side_and_each_sees_all_blocks() -> None:
+    """Queries and keys of a head must see the same inputs, or they could not tell how far rows are apart."""
+    layer = Dense(4, 12, Initializer(1), density=0.5, parts=3, bias=False, name="qkv")
+    for number, parts in enumerate(layer(tf.eye(4)).numpy().reshape(4, 3, 4) != 0):
+        assert parts.tolist() == [[True, True, False, False] if number % 2 == 0 else [False, False, True, True]] * 3
+
+
 @pytest.mark.parametrize("function", [gelu, LayerNormalization(5, name="n")])
 def test_written_out_gradients_are_right(function: object) -> None:
     with tf.device("cpu"):

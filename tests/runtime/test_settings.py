@@ -18,6 +18,13 @@ def test_overrides_win_over_all() -> None:
     assert settings.gateway.port == 2
 
 
+def test_the_limit_on_actions_may_be_said_as_to_rasa_and_ours_counts_first() -> None:
+    rasa = {"MAX_NUMBER_OF_PREDICTIONS": "7"}
+    ours = {**rasa, "TURNSTREAM_CONVERSATION_MAX_ACTIONS": "8"}
+    limits = [load_settings(environment=variables).conversation.max_actions for variables in ({}, rasa, ours)]
+    assert limits == [10, 7, 8]
+
+
 def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
     file = tmp_path / "turnstream.yml"
     file.write_text("grpc:\n  prot: 7000\n  drain_timeout_s: soon\nother: 1\n")

@@ -14,8 +14,10 @@ from typing import Any
 import grpc.aio
 import numpy as np
 from aiohttp import web
+from support.action_servers import a_request
 from support.turns import PLANS, a_domain
-from turnstream.action.server_client import ActionServerSettings, HttpActionServer
+from turnstream.action.action_server import ActionServerSettings
+from turnstream.action.server_client import HttpActionServer
 from turnstream.api.serving.v1 import serving_pb2 as serving
 from turnstream.api.v1.action_pb2 import RunActionRequest, RunActionResponse
 from turnstream.api.v1.action_pb2_grpc import add_ActionDispatchServicer_to_server
@@ -169,7 +171,7 @@ def _actions(stack: AsyncExitStack, url: str) -> ScriptedActions:
     actions = ScriptedActions()
 
     async def order(request: RunActionRequest) -> RunActionResponse:
-        await http.call("action_order", b"{}", request.idempotency_key)
+        await http.call(a_request("action_order"), request.idempotency_key)
         return RunActionResponse(custom=True)
 
     actions.acts["action_order"] = order

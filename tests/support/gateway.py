@@ -1,6 +1,6 @@
 """A gateway on real sockets with fakes behind it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +14,7 @@ from turnstream.api.v1.tracker_pb2 import Tracker
 from turnstream.api.v1.trackers_pb2_grpc import TrackersServicer, TrackersStub, add_TrackersServicer_to_server
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
 from turnstream.gateway.access import Guard
+from turnstream.gateway.channel import Channel
 from turnstream.gateway.conversations import ConversationsService
 from turnstream.gateway.door import Door, DoorLimits
 from turnstream.gateway.guarded import DoorInterceptor
@@ -22,6 +23,7 @@ from turnstream.gateway.loaded import LoadedGateway
 from turnstream.gateway.parsing import Parser
 from turnstream.gateway.rest.app import build_app
 from turnstream.gateway.rest.listening import RestServer
+from turnstream.gateway.workshop import Workshop
 from turnstream.runtime.bundles import Bundles
 from turnstream.runtime.errors import Unavailable
 from turnstream.runtime.interceptors import ErrorInterceptor
@@ -39,7 +41,8 @@ def echo(message: InboxMessage) -> TurnRecord | None:
     text = message.user_message.text if request == "user_message" else str(request)
     if text == "silence":
         return None
-    return TurnRecord(replies=[Reply(text=f"{message.channel}: {text}")], bundle_version="7")
+    reply = Reply(text=f"{message.channel}: {text}")
+    return TurnRecord(replies=[reply], bundle_version="7", channel=message.channel)
 
 
 class FakeTrackers(TrackersServicer):
@@ -64,6 +67,8 @@ class FakeTrackers(TrackersServicer):
         scores = [policy_pb2.ActionScore(action="action_listen", confidence=1.0)]
         prediction.predictions.add(policy="RulePolicy", scores=scores)
         tracker = self._tracker(request.conversation_id)
+        if request.HasField("after"):
+            tracker = Tracker(conversation_id=request.conversation_id, events=request.after.events)
         return trackers_pb2.PreviewNextActionResponse(prediction=prediction, tracker=tracker)
 
     def _tracker(self, conversation_id: str) -> Tracker:
@@ -115,7 +120,9 @@ class Behind:
 
 
 @asynccontextmanager
-async def running_gateway(turn_s: float = 5.0, **settings: Any) -> AsyncIterator[Behind]:
+async def running_gateway(
+    turn_s: float = 5.0, workshop: Workshop | None = None, channels: Iterable[Channel] = (), **settings: Any
+) -> AsyncIterator[Behind]:
     """REST, with the API, and gRPC on free ports; `settings` are `GatewaySettings`."""
     log = ScriptedTurnLog(echo)
     trackers = FakeTrackers(log)
@@ -130,8 +137,9 @@ async def running_gateway(turn_s: float = 5.0, **settings: Any) -> AsyncIterator
     service = Service(ConversationsService(door), add_ConversationsServicer_to_server)
     guard = DoorInterceptor(Guard.of(chosen), Limits.of(chosen), chosen.proxies)
     security = door_security(chosen)
+    app = build_app(door, bundles, parser, chosen, channels=channels, workshop=workshop)
     async with (
-        RestServer(build_app(door, bundles, parser, chosen), chosen, security) as rest,
+        RestServer(app, chosen, security) as rest,
         GrpcServer(
             [service],
             GrpcSettings(drain_timeout_s=1.0),

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Writer:
 
     def __init__(self, log: TurnLog) -> None:
         self.outage: list[Exception] = []
+        self.put_outage: list[Exception] = []
         self.forgets_to_answer = False
         """Once: what was committed is told as an error."""
         self.reads: list[tuple[int | None, int]] = []
@@ -64,10 +65,20 @@ class Writer:
         self.reads.append((from_turn, len(state.turns)))
         return state
 
-    async def commit(self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None) -> Position:
+    async def agendas(self, lease: Lease) -> Mapping[str, bytes]:
+        return await self._log.agendas(lease)
+
+    async def put(self, message: InboxMessage) -> None:
+        if self.put_outage:
+            raise self.put_outage.pop()
+        await self._log.put(message)
+
+    async def commit(
+        self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None, agenda: bytes | None = None
+    ) -> Position:
         if self.outage:
             raise self.outage.pop()
-        position = await self._log.commit(lease, record, snapshot)
+        position = await self._log.commit(lease, record, snapshot, agenda)
         if self.forgets_to_answer:
             self.forgets_to_answer = False
             raise OSError("the connection was lost")
@@ -86,9 +97,13 @@ class Assistant:
         timeouts: TimeoutSettings | None = None,
         log: dict[str, Any] | None = None,
         works: bool | None = None,
+        ahead_s: float = 0.0,
         **settings: Any,
     ) -> None:
-        """It begins at once, unless `works` is given: then with `begin`, to which False means nothing."""
+        """It begins at once, unless `works` is given: then with `begin`, to which False means nothing.
+
+        Its clock is `ahead_s` seconds ahead.
+        """
         self.services = services
         self.services.policy.plans = {intent: list(actions) for intent, actions in PLANS.items()}
         self.log = SqliteTurnLog(path, SqliteSettings(**{"partitions": 2, "heartbeat_s": 0.02} | (log or {})))
@@ -97,11 +112,17 @@ class Assistant:
         self.domain = self.assistant.domain
         self.bundles = Bundles({"v1": self.assistant})
         chosen = ConversationSettings(**{"max_attempts": 2, "bundle_wait_s": 0.1} | settings)
-        self.ahead_s = 0.0
+        self.ahead_s = ahead_s
         self.handler = FailingHandler(
             self.bundles, Services(services.channels(), timeouts), chosen, lambda: time.time() + self.ahead_s
         )
-        self.worker = ConversationWorker(self.writer, self.handler, chosen, partition_of=self.log.partition_of)
+        self.worker = ConversationWorker(
+            self.writer,
+            self.handler,
+            chosen,
+            partition_of=self.log.partition_of,
+            clock=lambda: time.time() + self.ahead_s,
+        )
         self.running: asyncio.Task[None] | None = None
         self._works = works
         if works is None:

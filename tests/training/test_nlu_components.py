@@ -93,6 +93,15 @@ def test_an_annotation_within_a_word_is_a_warning_with_its_line() -> None:
     assert diet_of(artifacts).taggers[0].labels[0].tolist() == [0, 4]
 
 
+def test_the_name_of_an_intent_is_split_where_the_tokenizer_says_so() -> None:
+    nlu = NluData(examples=(Example("hi", "greet"), Example("hi where", "greet+ask"), Example("where", "ask")))
+    for flag, expected in ((True, (("ask",), ("greet",), ("greet", "ask"))), (False, ())):
+        tokenizer = WhitespaceTokenizerOptions(intent_tokenization_flag=flag, intent_split_symbol="+")
+        artifacts = fit_nlu([tokenizer, CountVectorsFeaturizerOptions(), DIETClassifierOptions()], nlu, Domain())
+        data = diet_of(artifacts)
+        assert (data.intent_names, data.intent_words) == (("ask", "greet", "greet+ask"), expected)
+
+
 FAQ = NluData(
     examples=(
         Example("your name", "faq/name"),

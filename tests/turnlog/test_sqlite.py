@@ -64,6 +64,18 @@ def test_a_log_of_another_version_is_refused_and_left_as_it_is(path: Path) -> No
     assert path.read_bytes() == before
 
 
+async def test_a_log_that_was_made_before_there_were_agendas_keeps_them_from_now_on(path: Path) -> None:
+    await SqliteTurnLog(path, SETTINGS).close()
+    by_hand(path, "DROP TABLE agendas")
+    running = Running(SqliteTurnLog(path, SETTINGS))
+    await running.log.accept(a_message("c", "m1"))
+    delivery = await running.worker.next()
+    await running.log.commit(delivery.lease, a_turn(delivery, 1), None, b"call back at ten")
+    assert await running.log.agendas(delivery.lease) == {"c": b"call back at ten"}
+    await running.stop()
+    await running.log.close()  # type: ignore[attr-defined]
+
+
 async def test_another_programs_database_is_refused(path: Path) -> None:
     by_hand(path, "CREATE TABLE notes (text TEXT)")
     with pytest.raises(IncompatibleLog, match="another program"):

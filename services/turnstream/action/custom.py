@@ -2,21 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from turnstream.action.action_server import ActionRequest, WireDomain
 from turnstream.action.failures import ActionFailed
 from turnstream.action.messages import DATA_KEYS, UTTER_ACTION, bot_event
 from turnstream.action.responding import Speaker
 from turnstream.action.scene import Scene
 from turnstream.api.v1.events_pb2 import Event as EventProto
-from turnstream.dialogue.events import BotUttered, Event, ReminderScheduled
+from turnstream.dialogue.events import BotUttered, Event
 from turnstream.dialogue.proto import event_from_proto
 from turnstream.dialogue.rasa_json import event_to_rasa, events_from_rasa, tracker_to_rasa
-
-PROTOCOL_VERSION = "3.6.21"
-"""The Rasa release whose webhook protocol this is; action servers look at it."""
 
 MAX_REMEMBERED_BYTES = 8 * 1024
 """Of an event; larger ones are read, and written as JSON, each time, so that little memory is used."""
@@ -39,36 +36,29 @@ class CustomActions:
 
     def __init__(self, speaker: Speaker, domain_json: Mapping[str, Any]) -> None:
         self._speaker = speaker
-        # Encoded once: it is the same for every call, and the larger part of most.
-        self._domain_json = json.dumps(domain_json, ensure_ascii=False)
+        self._domain = WireDomain.of(domain_json)
 
     async def run(self, name: str, scene: Scene) -> list[Event]:
         """Events in order. Unusable messages or events are left out and noted in `scene.failures`.
 
         Raises ActionFailed where the server did not run it, ActionRejected where the action refused.
         """
-        answer = await scene.server.call(name, self._request(name, scene), scene.idempotency_key, scene.deadline)
+        answer = await scene.server.call(self._request(name, scene), scene.idempotency_key, scene.deadline)
         said: list[Event] = []
         for response in answer.responses:
             said += await self._said(name, response, scene)
         events, errors = events_from_rasa(answer.events, now=scene.now)
         scene.failures.extend(ActionFailed(name, f"event {e.index} was left out: {e}") for e in errors)
-        return [*said, *(e for e in events if _usable(name, e, scene))]
+        return [*said, *events]
 
-    def _request(self, name: str, scene: Scene) -> bytes:
-        request = {
-            "next_action": name,
-            "sender_id": scene.tracker.conversation_id,
-            "version": PROTOCOL_VERSION,
-            "tracker": {key: value for key, value in tracker_to_rasa(scene.tracker).items() if key != "events"},
-        }
-        text = json.dumps(request, ensure_ascii=False)
-        events = ", ".join([_event_json(event) for event in scene.events])
-        # The tracker is the last of it: its events, and the domain after it, are written already.
-        text = f'{text[:-2]}, "events": [{events}]}}'
-        if not scene.server.selective_domain or name in (scene.domain.actions_with_domain or ()):
-            return f'{text}, "domain": {self._domain_json}}}'.encode()
-        return f"{text}}}".encode()
+    def _request(self, name: str, scene: Scene) -> ActionRequest:
+        return ActionRequest(
+            action=name,
+            tracker={key: value for key, value in tracker_to_rasa(scene.tracker).items() if key != "events"},
+            events=[_event_json(event) for event in scene.events],
+            domain=self._domain,
+            marked=name in (scene.domain.actions_with_domain or ()),
+        )
 
     async def _said(self, name: str, response: Any, scene: Scene) -> list[BotUttered]:
         if not isinstance(response, Mapping):
@@ -118,15 +108,3 @@ def _check_types(name: str, response: Mapping[str, Any]) -> None:
         if value is not None and not isinstance(value, wanted):
             kind, found = wanted.__name__, type(value).__name__
             raise ActionFailed(name, f"a message was left out: its {key!r} must be a {kind}, not a {found}: {value!r}")
-
-
-def _usable(name: str, event: Event, scene: Scene) -> bool:
-    """A reminder without a moment could never fire."""
-    if isinstance(event, ReminderScheduled):
-        try:
-            datetime.fromisoformat(event.trigger_date_time)
-        except ValueError:
-            date = event.trigger_date_time
-            scene.failures.append(ActionFailed(name, f"a reminder was left out: {date!r} is no ISO 8601 date and time"))
-            return False
-    return True

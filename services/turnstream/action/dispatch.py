@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from turnstream.action import fallback, responding, session
+from turnstream.action import coexistence, fallback, responding, session
 from turnstream.action.custom import CustomActions
 from turnstream.action.defaults import Defaults, deactivate_loop, do_nothing
 from turnstream.action.extraction import SlotExtraction
@@ -14,6 +14,7 @@ from turnstream.action.responses import ResponseGenerator
 from turnstream.action.scene import Scene
 from turnstream.assistant import domain as names
 from turnstream.assistant.domain import RESPONSE_PREFIX, Domain
+from turnstream.assistant.routing import IntentRouter
 from turnstream.dialogue.events import Event
 
 Builtin = Callable[[Scene], Awaitable[list[Event]]]
@@ -22,11 +23,17 @@ Builtin = Callable[[Scene], Awaitable[list[Event]]]
 class Actions:
     """All actions of one assistant."""
 
-    def __init__(self, domain: Domain, responses: ResponseGenerator, domain_json: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        responses: ResponseGenerator,
+        domain_json: Mapping[str, Any],
+        router: IntentRouter | None = None,
+    ) -> None:
         self._domain = domain
         self._speaker = Speaker(responses)
         self._custom = CustomActions(self._speaker, domain_json)
-        self._extraction = SlotExtraction(self._custom.run)
+        self._extraction = SlotExtraction(self._custom.run, router)
         self._builtin = self._builtins(Defaults(self._speaker))
 
     def knows(self, name: str) -> bool:
@@ -69,6 +76,9 @@ class Actions:
         async def fall_back_in_two_stages(scene: Scene) -> list[Event]:
             return await run_loop(fallback.TwoStageFallback(run=self.run), scene)
 
+        async def ask_other_engine(scene: Scene) -> list[Event]:
+            return await coexistence.ask_other_engine(self._custom.run, scene)
+
         return {
             names.ACTION_LISTEN: _awaitable(do_nothing),
             names.ACTION_UNLIKELY_INTENT: _awaitable(do_nothing),
@@ -80,7 +90,8 @@ class Actions:
             names.ACTION_DEFAULT_ASK_AFFIRMATION: _awaitable(fallback.ask_affirmation),
             names.ACTION_DEFAULT_ASK_REPHRASE: defaults.ask_rephrase,
             names.ACTION_TWO_STAGE_FALLBACK: fall_back_in_two_stages,
-            names.ACTION_RESET_ROUTING: _awaitable(session.reset_routing),
+            names.ACTION_RESET_ROUTING: _awaitable(coexistence.reset_routing),
+            names.ACTION_ROUTE_TO_CALM: ask_other_engine,
             names.ACTION_BACK: defaults.back,
             names.ACTION_SEND_TEXT: _awaitable(responding.send_text),
             names.ACTION_EXTRACT_SLOTS: self._extraction.run,

@@ -26,7 +26,7 @@ class Speaker:
     async def draft(self, name: str, scene: Scene, arguments: Mapping[str, Any]) -> Message | None:
         """The filled message of a response; None where nothing is to be said. Raises ActionFailed."""
         try:
-            return await self._responses.generate(name, scene.tracker, scene.channel, arguments, scene.chance)
+            return await self._responses.generate(name, scene, arguments)
         except UnbalancedBraceError as error:
             raise ActionFailed(name, str(error)) from error
 

@@ -4,14 +4,13 @@ Channel before condition: where an eligible variation names the current channel,
 first; elsewhere only variations without a channel are. https://rasa.com/docs/rasa/responses.
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from turnstream.action.interpolation import fill
 from turnstream.action.messages import UTTER_ACTION, message_from_variation
+from turnstream.action.scene import Scene
 from turnstream.assistant.domain import Domain, ResponseVariation
-from turnstream.dialogue.tracker import Tracker
 
 FILLED_KEYS: Final = ("text", "image", "custom", "buttons", "attachment", "quick_replies")
 
@@ -19,12 +18,10 @@ FILLED_KEYS: Final = ("text", "image", "custom", "buttons", "attachment", "quick
 class ResponseGenerator(Protocol):
     """What turns the name of a response into a message: the domain's responses here, or an outside NLG server."""
 
-    async def generate(
-        self, name: str, tracker: Tracker, channel: str, arguments: Mapping[str, Any], chance: random.Random
-    ) -> dict[str, Any] | None:
+    async def generate(self, name: str, scene: Scene, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """The filled message; None where nothing is to be said.
 
-        `arguments` fill placeholders and win over slots. Raises UnbalancedBraceError.
+        `arguments` fill placeholders and win over slots. Raises UnbalancedBraceError, ActionFailed.
         """
         ...
 
@@ -35,14 +32,13 @@ class DomainResponses:
     def __init__(self, domain: Domain) -> None:
         self._responses = domain.responses
 
-    async def generate(
-        self, name: str, tracker: Tracker, channel: str, arguments: Mapping[str, Any], chance: random.Random
-    ) -> dict[str, Any] | None:
-        variations = eligible(self._responses.get(name, ()), tracker.slots, channel)
+    async def generate(self, name: str, scene: Scene, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        slots = scene.tracker.slots
+        variations = eligible(self._responses.get(name, ()), slots, scene.channel)
         if not variations:
             return None
-        message = message_from_variation(chance.choice(variations))
-        values = {**tracker.slots, **arguments}
+        message = message_from_variation(scene.chance.choice(variations))
+        values = {**slots, **arguments}
         filled = {k: fill(v, values) if k in FILLED_KEYS else v for k, v in message.items()}
         return filled | {UTTER_ACTION: name}
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from turnstream.action.action_server import ActionServer, NoActionServer, NoOtherEngine
 from turnstream.action.failures import ActionFailed
-from turnstream.action.server_client import ActionServer, NoActionServer
-from turnstream.assistant.domain import Domain
+from turnstream.assistant.domain import ROUTE_TO_CALM_SLOT, Domain
 from turnstream.dialogue import events as ev
 from turnstream.dialogue.folding import NO_STATES, State, fold_event, slot_table
 from turnstream.dialogue.tracker import Tracker
@@ -25,6 +25,8 @@ class Scene:
     tracker: Tracker
     events: tuple[ev.Event, ...] = ()
     server: ActionServer = field(default_factory=NoActionServer)
+    other_engine: ActionServer = field(default_factory=NoOtherEngine)
+    """Answers the messages of sessions that are routed to it."""
     channel: str = ""
     idempotency_key: str = ""
     metadata: Mapping[str, Any] = ev.EMPTY
@@ -54,6 +56,11 @@ class Scene:
     @property
     def active_loop(self) -> str | None:
         return self.tracker.active_loop.name if self.tracker.active_loop else None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the session is one with the other engine."""
+        return self.tracker.slots.get(ROUTE_TO_CALM_SLOT) is True
 
     @property
     def intent(self) -> str | None:

@@ -9,11 +9,12 @@ from functools import lru_cache
 
 import grpc.aio
 
+from turnstream.action.action_server import ActionServerSettings, NoActionServer, NoOtherEngine
+from turnstream.action.connecting import open_action_server
 from turnstream.action.custom import MAX_REMEMBERED_BYTES
 from turnstream.action.failures import ActionFailed, ActionRejected
 from turnstream.action.loaded import LoadedActions
 from turnstream.action.scene import Scene
-from turnstream.action.server_client import ActionServerSettings, HttpActionServer, NoActionServer
 from turnstream.api.v1 import action_pb2 as pb
 from turnstream.api.v1 import action_pb2_grpc
 from turnstream.api.v1.events_pb2 import Event as EventProto
@@ -39,17 +40,24 @@ class ActionService(action_pb2_grpc.ActionDispatchServicer):
         bundles: Bundles[LoadedActions],
         settings: ActionServerSettings | None = None,
         *,
+        other_engine: ActionServerSettings | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`settings` say where the action server is, if there is one; `clock` gives seconds since the epoch."""
+        """`settings` say where the action server is, if there is one; `clock` gives seconds since the epoch.
+
+        `other_engine` answers the messages of sessions that are routed to it, and speaks as an action server does.
+        Raises BadCertificate.
+        """
         self._bundles = bundles
-        self._server = HttpActionServer(settings) if settings else None
+        self._server = open_action_server(settings) if settings else None
+        self._other_engine = open_action_server(other_engine) if other_engine else None
         self._clock = clock
 
     async def close(self) -> None:
-        """Close the connections to the action server."""
-        if self._server is not None:
-            await self._server.close()
+        """Close the connections to the action server and to the other engine."""
+        for server in (self._server, self._other_engine):
+            if server is not None:
+                await server.close()
 
     async def RunAction(self, request: pb.RunActionRequest, context: Context | None) -> pb.RunActionResponse:
         """Raises InvalidRequest without an action or tracker, UnknownBundle, NotFound for an unknown action."""
@@ -70,6 +78,7 @@ class ActionService(action_pb2_grpc.ActionDispatchServicer):
             tracker=tracker,
             events=tuple([_event(message) for message in request.tracker.events]),
             server=self._server or NoActionServer(),
+            other_engine=self._other_engine or NoOtherEngine(),
             channel=request.channel or tracker.latest_input_channel or "",
             idempotency_key=request.idempotency_key,
             metadata=map_from_proto(request.metadata),

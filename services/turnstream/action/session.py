@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from turnstream.action.scene import Scene
 from turnstream.assistant.domain import ACTION_LISTEN
-from turnstream.dialogue.events import ActionExecuted, Event, RoutingSessionEnded, SessionStarted, SlotSet
+from turnstream.dialogue.events import ActionExecuted, Event, SessionStarted, SlotSet
 from turnstream.dialogue.fold import Dialogue
 
 
@@ -16,17 +16,6 @@ def start_session(scene: Scene) -> list[Event]:
         *(SlotSet(timestamp=scene.now, name=e.name, value=e.value) for e in carried),
         ActionExecuted(timestamp=scene.now, name=ACTION_LISTEN),
     ]
-
-
-def reset_routing(scene: Scene) -> list[Event]:
-    """`action_reset_routing`: empties the slots that are not shared, and hides what came before from the policies."""
-    slots = scene.domain.slots
-    changed = [
-        SlotSet(timestamp=scene.now, name=name, value=slots[name].initial_value)
-        for name, value in scene.tracker.slots.items()
-        if name in slots and not slots[name].shared_for_coexistence and value != slots[name].initial_value
-    ]
-    return [*changed, RoutingSessionEnded(timestamp=scene.now)]
 
 
 def _carried_over(scene: Scene) -> Iterable[SlotSet]:

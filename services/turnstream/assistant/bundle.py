@@ -182,7 +182,7 @@ class BundleWriter:
             assistant_id=self._assistant_id,
             trained_at=self._trained_at.astimezone(UTC).isoformat(),
             files=_hashes(self._root),
-            models=tuple(self._models),
+            models=tuple(sorted(self._models, key=lambda model: (model.name, model.version))),
             policy_window=self.policy_window,
             facts=self.facts,
         )

@@ -10,6 +10,7 @@ from turnstream.assistant.components import (
     DucklingEntityExtractorOptions,
     EntitySynonymMapperOptions,
     FallbackClassifierOptions,
+    IntentBasedRouterOptions,
     KeywordIntentClassifierOptions,
     LogisticRegressionClassifierOptions,
     MitieEntityExtractorOptions,
@@ -21,6 +22,8 @@ from turnstream.assistant.components import (
     RulePolicyOptions,
     SklearnIntentClassifierOptions,
     SpacyEntityExtractorOptions,
+    SpacyNLPOptions,
+    SpacyTokenizerOptions,
     TokenizerOptions,
     read_component,
     training_refusal,
@@ -69,6 +72,8 @@ NEEDS_FEATURES = (
     LogisticRegressionClassifierOptions,
     SklearnIntentClassifierOptions,
 )
+NEEDS_SPACY = (SpacyTokenizerOptions, SpacyFeaturizerOptions, SpacyEntityExtractorOptions)
+NEEDS_INTENT = (FallbackClassifierOptions, IntentBasedRouterOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +100,12 @@ def check_components(config: ModelConfig, problems: Problems) -> list[Component]
 
 
 def _read(configs: Iterable[ComponentConfig], problems: Problems) -> list[Component]:
-    found = []
-    for config in configs:
-        options = read_component(config, problems)
-        if options is None:
-            continue
-        if refusal := training_refusal(options):
-            problems.error(config.location, refusal)
-        found.append(Component(config, options))
+    read = [(config, read_component(config, problems)) for config in configs]
+    found = [Component(config, options) for config, options in read if options is not None]
+    every = [component.options for component in found]
+    for component in found:
+        if refusal := training_refusal(component.options, every):
+            problems.error(component.config.location, refusal)
     return found
 
 
@@ -120,15 +123,23 @@ def _check_order(pipeline: Sequence[Component], problems: Problems) -> None:
         for needy, given, what in (
             (NEEDS_TOKENIZER, (TokenizerOptions,), "a tokenizer, such as WhitespaceTokenizer,"),
             (NEEDS_FEATURES, FEATURIZERS, "a featurizer, such as CountVectorsFeaturizer,"),
-            ((FallbackClassifierOptions,), CLASSIFIERS, "an intent classifier, such as DIETClassifier,"),
+            (NEEDS_INTENT, CLASSIFIERS, "an intent classifier, such as DIETClassifier,"),
             ((EntitySynonymMapperOptions,), EXTRACTORS, "an entity extractor, such as DIETClassifier,"),
         ):
             if isinstance(options, needy) and not any(isinstance(o, given) for o in before):
                 _error(component, f"needs {what} before it in the pipeline.", problems)
+        is_too_early = not any(isinstance(o, SpacyNLPOptions) for o in before)
+        if isinstance(options, NEEDS_SPACY) and is_too_early and _names_spacy(pipeline):
+            _error(component, "needs SpacyNLP before it in the pipeline.", problems)
         alias = getattr(options, "alias", None)
         if alias is not None and alias in aliases:
             _error(component, f"has the alias '{alias}' of another featurizer: choose another.", problems)
         aliases.update([alias] if alias is not None else [])
+
+
+def _names_spacy(pipeline: Sequence[Component]) -> bool:
+    """Where no SpacyNLP is named, what needs it was refused for the model that is not here."""
+    return any(isinstance(component.options, SpacyNLPOptions) for component in pipeline)
 
 
 def check_policies(project: Project, policies: Sequence[Component], problems: Problems) -> None:

@@ -46,6 +46,8 @@ class Endpoint:
 @dataclass(frozen=True, slots=True)
 class Endpoints:
     action: Endpoint | None = None
+    calm: Endpoint | None = None
+    """The other engine of a project with a router."""
     nlg: Endpoint | None = None
     model: Endpoint | None = None
     tracker_store: Endpoint | None = None

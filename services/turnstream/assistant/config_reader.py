@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from turnstream.assistant.action_endpoint import check_action_endpoint
 from turnstream.assistant.config import ComponentConfig, Endpoint, Endpoints, ModelConfig
 from turnstream.assistant.fields import Fields, list_of, shown
 from turnstream.assistant.location import Location
+from turnstream.assistant.nlg_endpoint import check_nlg_endpoint
 from turnstream.assistant.problems import Problems, nearest
 from turnstream.assistant.yaml_nodes import Node
 
@@ -24,6 +26,7 @@ CONFIG_KEYS = (
 RECIPES = ("default.v1",)
 ENDPOINT_SECTIONS: Mapping[str, str] = {
     "action_endpoint": "action",
+    "calm_endpoint": "calm",
     "nlg": "nlg",
     "model": "model",
     "models": "model",
@@ -130,6 +133,10 @@ def _read_endpoint(kind: str, key: str, node: Node, location: Location, problems
         problems.error(location, f"'{key}' must be a mapping, not {shown(node.value)}.")
         return None
     fields = Fields(node, f"'{key}'", problems)
+    if kind in ("action", "calm"):
+        check_action_endpoint(fields, problems)
+    if kind == "nlg":
+        check_nlg_endpoint(fields, problems)
     options: dict[str, Any] = {str(k): fields.plain(k) for k in fields if k not in ("url", "type")}
     url = fields.text("url") if fields.has_value("url") else None
     type_ = fields.text("type") if fields.has_value("type") else None

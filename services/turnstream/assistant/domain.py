@@ -30,6 +30,11 @@ ACTION_SEND_TEXT = "action_send_text"
 ACTION_EXTRACT_SLOTS = "action_extract_slots"
 ACTION_VALIDATE_SLOT_MAPPINGS = "action_validate_slot_mappings"
 ACTION_RESET_ROUTING = "action_reset_routing"
+ACTION_ROUTE_TO_CALM = "action_route_to_calm"
+"""Shows the message to the other engine of an assistant that has two."""
+
+ROUTE_TO_CALM_SLOT = "route_session_to_calm"
+"""True while the other engine answers, false while this one does, null before that is chosen."""
 
 DEFAULT_ACTIONS = (
     ACTION_LISTEN,
@@ -184,8 +189,9 @@ class Domain:
     @cached_property
     def action_names(self) -> tuple[str, ...]:
         """Every action that can be predicted, in a fixed order: defaults, the author's, responses, forms, e2e texts."""
+        defaults = [*DEFAULT_ACTIONS, *([ACTION_RESET_ROUTING] if ROUTE_TO_CALM_SLOT in self.slots else [])]
         custom_or_listed = [*self.actions, *self.responses]
-        return tuple(dict.fromkeys([*DEFAULT_ACTIONS, *custom_or_listed, *self.forms, *self.e2e_actions]))
+        return tuple(dict.fromkeys([*defaults, *custom_or_listed, *self.forms, *self.e2e_actions]))
 
     @cached_property
     def custom_actions(self) -> frozenset[str]:

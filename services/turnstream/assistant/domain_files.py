@@ -24,7 +24,7 @@ DOMAIN_KEYS = (
     "session_config",
     "config",
 )
-FILE_KEYS = ("version", "nlu", "stories", "rules", *DOMAIN_KEYS)
+FILE_KEYS = ("version", "nlu", "stories", "rules", "flows", *DOMAIN_KEYS)
 INTENT_KEYS = ("use_entities", "ignore_entities", "is_retrieval_intent", "used_entities")
 ENTITY_KEYS = ("roles", "groups", "influence_conversation")
 

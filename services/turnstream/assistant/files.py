@@ -12,7 +12,7 @@ from turnstream.assistant.yaml_nodes import Node, read_yaml
 
 SUFFIXES = (".yml", ".yaml")
 TEST_PREFIX = "test_"
-DATA_KEYS = ("nlu", "stories", "rules", "responses")
+DATA_KEYS = ("nlu", "stories", "rules", "responses", "flows")
 LATEST_VERSION = (3, 1)
 
 
@@ -80,7 +80,7 @@ def holds_domain(root: Node) -> bool:
 def holds_only_domain(root: Node) -> bool:
     """Whether a file among the training data is a domain file: it has sections that only a domain has."""
     keys = set(root.mapping or {})
-    return bool(keys & (set(DOMAIN_KEYS) - {"responses"})) and not keys & {"nlu", "stories", "rules"}
+    return bool(keys & (set(DOMAIN_KEYS) - {"responses"})) and not keys & {"nlu", "stories", "rules", "flows"}
 
 
 def check_version(root: Node, problems: Problems) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from turnstream.assistant.config import Endpoints, ModelConfig
 from turnstream.assistant.domain import Domain
+from turnstream.assistant.flows import Flow
 from turnstream.assistant.nlu_data import NluData
 from turnstream.assistant.stories import Rule, Story, TestStory
 
@@ -17,3 +18,5 @@ class Project:
     rules: tuple[Rule, ...] = ()
     tests: tuple[TestStory, ...] = ()
     endpoints: Endpoints = field(default_factory=Endpoints)
+    flows: tuple[Flow, ...] = ()
+    """Run by another engine."""

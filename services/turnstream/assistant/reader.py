@@ -23,6 +23,7 @@ from turnstream.assistant.files import (
     imported_folders,
     is_test_file,
 )
+from turnstream.assistant.flows import Flow, read_flows, with_flow_triggers
 from turnstream.assistant.location import Location
 from turnstream.assistant.nlu_reader import NluCollector
 from turnstream.assistant.problems import Problem, Problems
@@ -97,10 +98,12 @@ def read_into(paths: ProjectPaths, problems: Problems) -> Reading:
     config, imported = _read_config(paths, files, problems)
     story_problems = Problems(warnings=problems.warnings)
     nlu, stories = NluCollector(problems), StoryCollector(story_problems)
+    flows: list[Flow] = []
     errors_before = len(problems.errors)
     for path, root in _read_data(_existing(paths.data, files, problems), imported, files, problems):
         stories.read_file(root, is_test=is_test_file(path))
         nlu.read_file(root)
+        flows += read_flows(root, problems)
     additions = DataAdditions(
         nlu.retrieval_intents(), nlu.responses, nlu.written_responses, _bot_texts(stories.stories)
     )
@@ -108,13 +111,14 @@ def read_into(paths: ProjectPaths, problems: Problems) -> Reading:
     names_are_known = len(problems.errors) == errors_before
     problems.errors.extend(story_problems.errors)
     project = Project(
-        config=config,
+        config=with_flow_triggers(config, flows),
         domain=domain,
         nlu=nlu.data(),
         stories=tuple(stories.stories),
         rules=tuple(stories.rules),
         tests=(*stories.tests, *_read_tests(paths, problems)),
         endpoints=_read_endpoints(paths.endpoints, files, problems),
+        flows=tuple(flows),
     )
     return Reading(project, names_are_known)
 

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from turnstream.assistant.domain import MAPPING_TYPES, SLOT_TYPES, MappingCondition, Slot, SlotMapping
+from turnstream.assistant.domain import (
+    MAPPING_TYPES,
+    ROUTE_TO_CALM_SLOT,
+    SLOT_TYPES,
+    MappingCondition,
+    Slot,
+    SlotMapping,
+)
 from turnstream.assistant.fields import Fields, list_of
 from turnstream.assistant.location import Location
 from turnstream.assistant.problems import Problems, nearest
@@ -33,7 +40,7 @@ def read_slot(name: str, node: Node, location: Location, problems: Problems) -> 
     is_custom = "." in kind
     if not is_custom:
         fields.refuse_unknown((*COMMON_KEYS, *TYPE_KEYS.get(kind, ())))
-    if "mappings" not in fields:
+    if "mappings" not in fields and name != ROUTE_TO_CALM_SLOT:
         hint = "Add them, or 'mappings: [{type: custom}]' where only actions set it."
         problems.error(location, f"The slot '{name}' has no 'mappings'.", hint)
     mappings = (read_mapping(name, item, problems) for item in _mapping_nodes(fields, problems))

@@ -3,6 +3,7 @@
 from turnstream.assistant.check_config import check_components, check_policies
 from turnstream.assistant.check_dialogue import check_dialogue
 from turnstream.assistant.check_domain import check_domain
+from turnstream.assistant.check_routing import check_routing
 from turnstream.assistant.check_usage import check_usage
 from turnstream.assistant.problems import Problems
 from turnstream.assistant.project import Project
@@ -17,6 +18,7 @@ def validate_project(project: Project) -> Problems:
     problems = Problems()
     policies = check_components(project.config, problems)
     check_policies(project, policies, problems)
+    check_routing(project, problems)
     check_domain(project, problems)
     check_dialogue(project, problems)
     check_usage(project, problems)

@@ -26,5 +26,13 @@ _Dumper.add_representer(Block, _represent_block)
 
 def training_yaml(**sections: Any) -> str:
     """A file of training data with these sections."""
-    content = {"version": FORMAT_VERSION, **sections}
+    return _yaml({"version": FORMAT_VERSION, **sections})
+
+
+def item_yaml(item: Any) -> str:
+    """One item of a list, with the dash before it."""
+    return _yaml([item])
+
+
+def _yaml(content: Any) -> str:
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**9)

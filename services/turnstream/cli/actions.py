@@ -1,16 +1,18 @@
 """`turnstream run actions`: the project's custom actions on the unchanged `rasa_sdk`."""
 
+import asyncio
 import importlib
 import importlib.util
 import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import click
 
 from turnstream.cli.errors import CommandError
-from turnstream.cli.options import PORT, LogChoice, ManyValues, log_options
+from turnstream.cli.options import FILE, PORT, LogChoice, ManyValues, log_options
 from turnstream.cli.ports import require_free
 from turnstream.runtime.settings import LogSettings
 
@@ -24,17 +26,47 @@ KEEP_ALIVE_S = 120
 @click.option("-i", "--interface", help="Address to listen on.  [default: 127.0.0.1, or SANIC_HOST]")
 @click.option("--cors", multiple=True, help="Origins that browsers may call from; * for all.")
 @click.option("--auto-reload", is_flag=True, help="Load the actions again when their files change.")
+@click.option("--grpc", is_flag=True, help="Speak gRPC in place of HTTP, on all addresses.")
+@click.option("--ssl-certificate", type=FILE, help="File with the server's certificate, in PEM.")
+@click.option("--ssl-keyfile", type=FILE, help="File with the key of that certificate.")
+@click.option("--ssl-ca-file", type=FILE, help="With --grpc: clients must show a certificate of this authority.")
 @log_options
 def actions(
-    actions: str, port: int, interface: str | None, cors: tuple[str, ...], auto_reload: bool, log: LogChoice
+    actions: str,
+    port: int,
+    interface: str | None,
+    cors: tuple[str, ...],
+    auto_reload: bool,
+    grpc: bool,
+    ssl_certificate: Path | None,
+    ssl_keyfile: Path | None,
+    ssl_ca_file: Path | None,
+    log: LogChoice,
 ) -> None:
     """Run the rasa_sdk action server on this project's actions."""
     host = interface or os.environ.get("SANIC_HOST") or "127.0.0.1"
+    tls = _tls(ssl_certificate, ssl_keyfile, ssl_ca_file)
+    if grpc and interface is not None:
+        raise CommandError("--interface: over gRPC the SDK listens on all addresses.")
     require_free(host, port, "--port")
     _require_module(actions)
     if importlib.util.find_spec("rasa_sdk") is None:
         raise CommandError("rasa_sdk is not installed: pip install 'turnstream[actions]'.")
-    _serve(actions, host, port, cors, auto_reload, log)
+    log.begin(LogSettings(level=log.level or "info"))
+    executor = _executor(actions)
+    if grpc:
+        _serve_grpc(executor, port, auto_reload, tls)
+    else:
+        _serve(executor, host, port, cors, auto_reload, tls)
+
+
+def _tls(certificate: Path | None, key: Path | None, ca: Path | None) -> tuple[Path, Path, Path | None] | None:
+    """Raises CommandError where half of it is given."""
+    if certificate is not None and key is not None:
+        return certificate, key, ca
+    if certificate is None and key is None and ca is None:
+        return None
+    raise CommandError("--ssl-certificate and --ssl-keyfile: both are needed, or none.")
 
 
 def _require_module(name: str) -> None:
@@ -53,25 +85,49 @@ def _require_module(name: str) -> None:
         )
 
 
-def _serve(module: str, host: str, port: int, cors: tuple[str, ...], auto_reload: bool, log: LogChoice) -> None:
-    """The SDK's own application and executor, in this one process.
-
-    The SDK's `run` starts worker processes, which outlive a SIGTERM, and cannot start with actions that are defined
-    inside functions.
-    """
+def _executor(module: str) -> Any:
+    """The SDK's executor with the actions of the module. Raises CommandError."""
     warnings.simplefilter("ignore")
-    from rasa_sdk.endpoint import create_app
     from rasa_sdk.executor import ActionExecutor
 
-    log.begin(LogSettings(level=log.level or "info"))
     executor = ActionExecutor()
     try:
         importlib.import_module(module)
         executor.register_package(module)
     except Exception as error:
         raise CommandError(f"The actions cannot be loaded: {type(error).__name__}: {error}") from error
+    return executor
+
+
+def _serve(
+    executor: Any,
+    host: str,
+    port: int,
+    cors: tuple[str, ...],
+    auto_reload: bool,
+    tls: tuple[Path, Path, Path | None] | None,
+) -> None:
+    """The SDK's own application, in this one process.
+
+    The SDK's `run` starts worker processes, which outlive a SIGTERM, and cannot start with actions that are defined
+    inside functions.
+    """
+    from rasa_sdk.endpoint import create_app
+
     app = create_app(executor, list(cors) or "*", auto_reload)
     app.config.KEEP_ALIVE_TIMEOUT = KEEP_ALIVE_S
-    names = ", ".join(sorted(executor.actions)) or "no action"
-    click.echo(f"Action server on http://{host}:{port}/webhook: {names}")
-    app.run(host=host, port=port, single_process=True, motd=False, access_log=False)
+    ssl = {"cert": str(tls[0]), "key": str(tls[1])} if tls else None
+    _announce(f"{'https' if tls else 'http'}://{host}:{port}/webhook", executor)
+    app.run(host=host, port=port, ssl=ssl, single_process=True, motd=False, access_log=False)
+
+
+def _serve_grpc(executor: Any, port: int, auto_reload: bool, tls: tuple[Path, Path, Path | None] | None) -> None:
+    from rasa_sdk.grpc_server import run_grpc
+
+    files = [str(file) if file else None for file in tls] if tls else [None, None, None]
+    _announce(f"grpc://0.0.0.0:{port}", executor)
+    asyncio.run(run_grpc(executor, port, *files, auto_reload=auto_reload))
+
+
+def _announce(url: str, executor: Any) -> None:
+    click.echo(f"Action server on {url}: {', '.join(sorted(executor.actions)) or 'no action'}")

@@ -9,11 +9,14 @@ import socket
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import grpc.aio
 
 from turnstream.action.loaded import LoadedActions
+from turnstream.action.nlg import NlgServer, nlg_settings
 from turnstream.action.service import ActionService
 from turnstream.action.settings import server_settings
 from turnstream.api.v1.action_pb2_grpc import add_ActionDispatchServicer_to_server
@@ -23,6 +26,7 @@ from turnstream.api.v1.policy_pb2_grpc import add_DialoguePolicyServicer_to_serv
 from turnstream.api.v1.selection_pb2_grpc import ResponseSelectionStub, add_ResponseSelectionServicer_to_server
 from turnstream.api.v1.trackers_pb2_grpc import TrackersStub, add_TrackersServicer_to_server
 from turnstream.assistant.bundle import Bundle
+from turnstream.cli.child import environment_of
 from turnstream.cli.doors import HAND_OVER_S
 from turnstream.cli.lifetime import forever
 from turnstream.cli.placement import ASKS, SERVICES, Assistant
@@ -43,6 +47,7 @@ from turnstream.gateway.parsing import Parser
 from turnstream.gateway.rest.app import build_app
 from turnstream.gateway.rest.listening import RestServer
 from turnstream.gateway.switch import ModelSwitch
+from turnstream.gateway.workshop import Workshop
 from turnstream.inference.client import ModelClient
 from turnstream.inference.gate import ModelGate, missing_models
 from turnstream.nlu.loaded import LoadedNlu
@@ -152,7 +157,15 @@ class Assembly:
         stubs = NluStub(self.channel("nlu")), ResponseSelectionStub(self.channel("selection"))
         parser = Parser(*stubs, bundles, timeout_s=timeouts.nlu_s, max_bytes=gateway.max_message_bytes)
         switch = ModelSwitch(self.keeper, self._files)
-        return RestServer(build_app(self._door(), bundles, parser, gateway, switch), gateway, door_security(gateway))
+        channels, workshop = self._assistant.channels, self._workshop()
+        app = build_app(self._door(), bundles, parser, gateway, switch, channels, workshop)
+        return RestServer(app, gateway, door_security(gateway))
+
+    def _workshop(self) -> Workshop:
+        """Trains into the folder that is followed, else beside the bundle that serves."""
+        folder = self._settings.bundles.folder
+        models = Path(folder) if folder else self._assistant.bundle.root.parent
+        return Workshop("turnstream.cli.workshop", models, environment=environment_of(self._settings))
 
     def public(self, services: Sequence[Service], settings: GrpcSettings) -> GrpcServer:
         """The gRPC door of the gateway: with tokens and limits before it. Raises BadCertificate."""
@@ -211,19 +224,39 @@ class Assembly:
         return [Service(service, add_DialoguePolicyServicer_to_server)]
 
     def _action(self) -> list[Service]:
-        server = server_settings(self._assistant.endpoints.action, self._settings.timeout.action_s)
-        service = ActionService(self._loaded(LoadedActions.load), server)
+        endpoints, timeout_s = self._assistant.endpoints, self._settings.timeout.action_s
+        server, other_engine = (server_settings(e, timeout_s) for e in (endpoints.action, endpoints.calm))
+        service = ActionService(self._loaded(self._load_actions()), server, other_engine=other_engine)
         self._stack.push_async_callback(service.close)
         return [Service(service, add_ActionDispatchServicer_to_server)]
+
+    def _load_actions(self) -> Callable[[Bundle], LoadedActions]:
+        """With the domain's own responses, or those of an NLG server."""
+        settings = nlg_settings(self._assistant.endpoints.nlg, self._settings.timeout.action_s)
+        if settings is None:
+            return LoadedActions.load
+        server = NlgServer(settings)
+        self._stack.push_async_callback(server.close)
+        return partial(LoadedActions.load, responses=server.responses)
 
     def _conversation(self) -> list[Service]:
         channels = Channels(**{name: self.channel(name) for name in ("nlu", "selection", "policy", "action")})
         services = Services(channels, self._settings.timeout)
-        handler = TurnHandler(self._loaded(LoadedAssistant.load), services, self._settings.conversation)
+        handler = TurnHandler(
+            self._loaded(LoadedAssistant.load),
+            services,
+            self._settings.conversation,
+            responses_see_events=self._assistant.endpoints.nlg is not None,
+        )
         log = self._turn_log()
         address = _advertised(self._settings)
         worker = ConversationWorker(
-            log, handler, self._settings.conversation, partition_of=log.partition_of, address=address
+            log,
+            handler,
+            self._settings.conversation,
+            partition_of=log.partition_of,
+            address=address,
+            bundle_version_for=self.keeper.version_for,
         )
         self._working = asyncio.get_running_loop().create_task(worker.run())
         self._stack.push_async_callback(_stop_worker, log, worker, self._working)

@@ -1,23 +1,31 @@
-"""`credentials.yml`: the channels that an author asks for."""
+"""`credentials.yml`: the channels that an author asks for, read early and opened once their modules can be imported."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from turnstream.assistant.credentials import Credentials, load_credentials
+from turnstream.assistant.problems import ProjectError
 from turnstream.cli.errors import CommandError
-from turnstream.runtime.yaml_text import BadYaml, load_yaml
 
-SERVED = ("rest", "cmdline")
-NO_CHANNELS = ("rasa",)
-"""Sections of the file that open no channel."""
+if TYPE_CHECKING:
+    from turnstream.gateway.channel import Channel
 
 
-def unknown_channels(file: Path | None) -> list[str]:
-    """The channels in the file that are not served here. Raises CommandError where it cannot be read."""
+def read_credentials(file: Path | None) -> Credentials:
+    """Raises CommandError with every problem and its line."""
     if file is None:
-        return []
+        return Credentials()
     try:
-        content = load_yaml(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, BadYaml) as error:
-        raise CommandError(f"{file}: {error}") from error
-    if content is not None and not isinstance(content, dict):
-        raise CommandError(f"{file}: a mapping of channels is expected, such as 'rest:'.")
-    return [str(name) for name in content or () if name not in (*SERVED, *NO_CHANNELS)]
+        return load_credentials(file)
+    except ProjectError as error:
+        raise CommandError("\n".join(map(str, error.problems))) from error
+
+
+def opened(credentials: Credentials, cors: str) -> "tuple[Channel, ...]":
+    """`cors` are the origins whose pages may connect. Raises CommandError with every problem and its line."""
+    from turnstream.gateway.channels.opening import open_channels
+
+    try:
+        return open_channels(credentials.channels, [origin.strip() for origin in cors.split(",") if origin.strip()])
+    except ProjectError as error:
+        raise CommandError("\n".join(map(str, error.problems))) from error

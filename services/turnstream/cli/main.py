@@ -7,14 +7,15 @@ import sys
 from dataclasses import dataclass
 
 import click
+from click.shell_completion import CompletionItem
 
 EPILOG = """\b
 Examples:
   turnstream init my-assistant        a new project
   turnstream train                    train the project in this folder
   turnstream shell                    talk to it in the terminal
+  turnstream test                     try its test stories
   turnstream run --enable-api         serve it on http://127.0.0.1:5005
-  turnstream run actions              start its action server
 """
 
 
@@ -27,23 +28,29 @@ class LazyCommand:
     summary: str
 
 
-COMMANDS = {
+AUTHORS = {
     "init": LazyCommand("init", "init", "Write a small assistant, ready to train."),
     "train": LazyCommand("train", "train", "Train the assistant of this folder."),
     "shell": LazyCommand("shell", "shell", "Talk to the trained assistant in the terminal."),
-    "run": LazyCommand("run", "run", "Serve the trained assistant; `run actions`: its actions."),
-    "replay": LazyCommand("replay", "replay", "Rebuild trackers from the turn log, or try another model on it."),
+    "interactive": LazyCommand("interactive", "interactive", "Talk to it, correct it on the way, and save that."),
+    "test": LazyCommand("test", "test", "Test it on its test stories and NLU data."),
+    "data": LazyCommand("data", "data", "Check training data, and split it for tests."),
+    "visualize": LazyCommand("visualize", "visualize", "Draw stories and rules as a graph for the browser."),
+    "run": LazyCommand("run", "run", "Serve the assistant; `run actions`: its actions."),
+    "completion": LazyCommand("completion", "completion", "Complete commands in bash, zsh or fish."),
+}
+OPERATORS = {
+    "replay": LazyCommand("replay", "replay", "Rebuild trackers from the log, or try another model."),
     "export": LazyCommand("export", "export", "Write the log's events as Rasa's event brokers do."),
     "import": LazyCommand("import_", "import_", "Bring conversations of a Rasa tracker store in."),
-    "test": LazyCommand("test", "test", "Test the assistant on its test stories and NLU data."),
-    "data": LazyCommand("data", "data", "Check training data."),
     "erase": LazyCommand("erase", "erase", "Delete a person's conversation from the turn log."),
     "bundle": LazyCommand("bundle", "bundle", "Install bundles; configure a model server for them."),
     "rollout": LazyCommand("rollout", "rollout", "Say which bundle serves which share of conversations."),
     "health": LazyCommand("health", "health", "Ask a process of a deployment whether it is well."),
     "serve": LazyCommand("serve", "serve", "Serve single services, as a deployment does."),
-    "model-server": LazyCommand("serve", "model_server", "Serve SavedModels over TensorFlow Serving's gRPC API."),
+    "model-server": LazyCommand("serve", "model_server", "Serve SavedModels as TensorFlow Serving does."),
 }
+COMMANDS = AUTHORS | OPERATORS
 
 
 class LazyGroup(click.Group):
@@ -60,8 +67,13 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
+        for title, commands in (("Commands", AUTHORS), ("Commands of operators", OPERATORS)):
+            with formatter.section(title):
+                formatter.write_dl([(name, command.summary) for name, command in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = [CompletionItem(n, help=c.summary) for n, c in COMMANDS.items() if n.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
 
 def _show_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:

@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,6 +82,11 @@ def project_paths(config: Path | None, domain: str | None, data: tuple[str, ...]
         endpoints=default.endpoints,
         tests=default.tests,
     )
+
+
+def without_missing_config(paths: ProjectPaths) -> ProjectPaths:
+    """For what needs no config: stories are read without one where the project has none."""
+    return replace(paths, config=paths.config if paths.config and paths.config.exists() else None)
 
 
 def existing_endpoints(given: Path | None) -> Path | None:

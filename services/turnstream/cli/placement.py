@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from turnstream.assistant.bundle import Bundle
 from turnstream.assistant.config import Endpoints
+
+if TYPE_CHECKING:
+    from turnstream.gateway.channel import Channel
 
 SERVICES = ("nlu", "selection", "policy", "action", "conversation", "gateway")
 """Callees before callers."""
@@ -26,3 +30,5 @@ class Assistant:
     bundle: Bundle
     endpoints: Endpoints
     endpoints_file: Path | None = None
+    channels: "tuple[Channel, ...]" = ()
+    """Those of `credentials.yml` beside `rest`."""

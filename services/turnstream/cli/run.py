@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from turnstream.cli.actions import actions
-from turnstream.cli.credentials import unknown_channels
+from turnstream.cli.credentials import opened, read_credentials
 from turnstream.cli.errors import CommandError
 from turnstream.cli.lifetime import GiveUp, serve_until_stopped
 from turnstream.cli.options import (
@@ -96,11 +96,12 @@ def run(
     )
     log.begin(settings.log)
     _require_doors(settings)
-    unserved = unknown_channels(existing(credentials, Path("credentials.yml")))
-    from turnstream.cli.serving import load_assistant
+    asked = read_credentials(existing(credentials, Path("credentials.yml")))
+    from turnstream.cli.serving import load_assistant, unused_endpoints
 
     assistant = load_assistant(model, existing_endpoints(endpoints), settings.bundles)
-    for note in _notes(assistant, settings, unserved):
+    assistant = replace(assistant, channels=opened(asked, settings.gateway.cors))
+    for note in (*unused_endpoints(assistant.endpoints, settings), *asked.warnings):
         click.echo(f"note: {note}", err=True)
     serve_until_stopped(lambda give_up: _serve(assistant, settings, apart=placement == "apart", give_up=give_up))
 
@@ -118,16 +119,6 @@ def _require_doors(settings: Settings) -> None:
         if settings.gateway.grpc_port == settings.gateway.port:
             raise CommandError(f"REST and gRPC cannot share port {settings.gateway.port}; set --grpc-port.")
         require_free(settings.gateway.host, settings.gateway.grpc_port, "--grpc-port")
-
-
-def _notes(assistant: "Assistant", settings: Settings, unserved: list[str]) -> Iterator[str]:
-    from turnstream.cli.serving import unused_endpoints
-    from turnstream.cli.turn_logs import turn_log_place
-
-    for name in unused_endpoints(assistant.endpoints):
-        yield f"{assistant.endpoints_file}: '{name}' is not used; conversations are kept in {turn_log_place(settings)}."
-    for name in unserved:
-        yield f"credentials: the channel '{name}' is not served; 'rest' is, at /webhooks/rest/webhook."
 
 
 async def _serve(assistant: "Assistant", settings: Settings, *, apart: bool, give_up: GiveUp) -> None:

@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from turnstream.assistant.bundle import Bundle, BundleError, find_bundle, open_bundle
-from turnstream.assistant.config import Endpoints
-from turnstream.assistant.problems import ProjectError
+from turnstream.assistant.config import Endpoint, Endpoints
+from turnstream.assistant.problems import Problem, ProjectError
 from turnstream.assistant.reader import load_endpoints
 from turnstream.cli.child import KeptAlive, Program, environment_of, start_together, stopped_together
 from turnstream.cli.doors import open_doors
@@ -40,7 +40,14 @@ logger = logging.getLogger(__name__)
 
 SERVICE_READY = "turnstream serves on"
 OWN_PLAN_POLL_S = 0.5
-STORED_ELSEWHERE = ("tracker_store", "event_broker", "lock_store", "nlg", "model")
+INSTEAD = {
+    "tracker_store": "conversations are kept in {place}. TURNSTREAM_TURN_LOG_KIND says where (docs/turn-log.md)",
+    "lock_store": "the turn log keeps the messages of a conversation in order, on any number of replicas",
+    "event_broker": "events are in {place}. Read them with `turnstream export`, or from Kafka (docs/replay.md)",
+    "model": "bundles come from disk. `turnstream bundle install URL` brings them, and TURNSTREAM_BUNDLES_FOLDER "
+    "follows a folder (docs/rollout.md)",
+}
+"""What serves in place of sections that nothing here uses."""
 
 
 def load_assistant(model: Path, endpoints: Path | None, bundles: BundlesSettings | None = None) -> Assistant:
@@ -62,9 +69,15 @@ def load_assistant(model: Path, endpoints: Path | None, bundles: BundlesSettings
         raise CommandError("\n".join(str(p) for p in error.problems)) from error
 
 
-def unused_endpoints(endpoints: Endpoints) -> list[str]:
-    """The sections of an endpoints file that nothing here uses."""
-    return [name for name in STORED_ELSEWHERE if getattr(endpoints, name) is not None]
+def unused_endpoints(endpoints: Endpoints, settings: Settings) -> list[Problem]:
+    """The sections of an endpoints file that nothing here uses, with what does their work."""
+    found: list[Problem] = []
+    for name, instead in INSTEAD.items():
+        section: Endpoint | None = getattr(endpoints, name)
+        if section is not None:
+            what = f"'{name}' is not used; {instead.format(place=turn_log_place(settings))}."
+            found.append(Problem(section.location, what))
+    return sorted(found)
 
 
 async def serve_here(

@@ -1,12 +1,7 @@
 """`turnstream shell`: talk to the assistant in the terminal."""
 
-import asyncio
-import contextlib
-import io
 import json
-import sys
 import tempfile
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +17,7 @@ from turnstream.api.v1.nlu_pb2 import ParseRequest
 from turnstream.api.v1.nlu_pb2_grpc import NluStub
 from turnstream.cli.assembly import Assembly
 from turnstream.cli.lifetime import GiveUp, serve_until_stopped
+from turnstream.cli.lines import Lines
 from turnstream.cli.options import DEFAULT_MODELS, FILE, LogChoice, existing_endpoints, log_options, read_settings
 from turnstream.cli.placement import Assistant
 from turnstream.cli.serving import load_assistant, whole_assistant
@@ -84,7 +80,7 @@ class _Chat:
         request = SendMessageRequest(conversation_id=self._conversation_id, text=text, channel=CHANNEL)
         response = await stub.SendMessage(request)
         for reply in response.turn.replies:
-            _print_reply(reply)
+            print_reply(reply)
         for error in response.turn.errors:
             click.secho(f"! {error.where}: {error.message}", fg="red", err=True)
 
@@ -107,49 +103,16 @@ def _talk(model: Path, endpoints: Path | None, path: Path, side: _Chat | _Unders
 
 async def _converse(assistant: Assistant, settings: Settings, side: _Chat | _Understanding, give_up: GiveUp) -> None:
     async with whole_assistant(assistant, settings, give_up=give_up) as assembly:
-        lines = _Lines()
-        while (line := await lines.next()) and line != STOP:
+        lines = Lines()
+        while (line := await lines.next("you > ")) and line != STOP:
             try:
                 await side.say(assembly, line)
             except grpc.aio.AioRpcError as error:
                 click.secho(f"! {error.details()}", fg="red", err=True)
 
 
-class _Lines:
-    """Lines of standard input, read in a thread that nobody has to wait for when the conversation ends."""
-
-    def __init__(self) -> None:
-        self._lines: asyncio.Queue[str] = asyncio.Queue()
-        self._asked = threading.Semaphore(0)
-        self._loop = asyncio.get_running_loop()
-        threading.Thread(target=self._read, name="stdin", daemon=True).start()
-
-    async def next(self) -> str:
-        """The next line, stripped; empty at the end of the input."""
-        if sys.stdin is None:
-            return ""
-        if sys.stdin.isatty():
-            click.secho("you > ", nl=False, fg="green")
-        self._asked.release()
-        return await self._lines.get()
-
-    def _read(self) -> None:
-        while self._asked.acquire():
-            line = _read_line()
-            with contextlib.suppress(RuntimeError):  # the loop may have ended meanwhile
-                self._loop.call_soon_threadsafe(self._lines.put_nowait, line)
-
-
-def _read_line() -> str:
-    """Bytes that are no UTF-8 are replaced: a slip of the terminal must not end the conversation."""
-    try:
-        # Unbuffered: a buffer's lock, held by this thread, would abort the interpreter when it ends.
-        return io.FileIO(0, closefd=False).readline().decode(errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def _print_reply(reply: Reply) -> None:
+def print_reply(reply: Reply) -> None:
+    """Text, buttons and whatever else a reply has, for the terminal."""
     if reply.HasField("text"):
         click.echo(reply.text)
     for number, button in enumerate(reply.buttons, 1):

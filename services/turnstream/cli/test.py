@@ -2,8 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,15 +11,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from turnstream.api.v1.nlu_pb2_grpc import NluStub
-from turnstream.api.v1.selection_pb2_grpc import ResponseSelectionStub
-from turnstream.assistant.bundle import Bundle
 from turnstream.assistant.files import is_test_file
 from turnstream.assistant.nlu_data import Example
 from turnstream.assistant.problems import Problems, ProjectError
 from turnstream.assistant.project import Project
 from turnstream.assistant.reader import ProjectPaths, read_into
 from turnstream.assistant.stories import Story, TestStory
+from turnstream.cli.asked import AskedAssistant, asked_assistant
 from turnstream.cli.errors import CommandError
 from turnstream.cli.options import (
     DEFAULT_MODELS,
@@ -32,11 +29,8 @@ from turnstream.cli.options import (
     project_paths,
     read_settings,
 )
-from turnstream.cli.serving import load_assistant, whole_assistant
+from turnstream.cli.serving import load_assistant
 from turnstream.cli.summary import refusal, terminal
-from turnstream.conversation.loaded import LoadedAssistant
-from turnstream.conversation.services import Channels, Services
-from turnstream.conversation.turn import TurnHandler
 from turnstream.dialogue.events import ParseData
 from turnstream.dialogue.fold import Dialogue
 from turnstream.evaluation.cross_validation import stratified_folds
@@ -47,15 +41,9 @@ from turnstream.evaluation.labels import LabelReport
 from turnstream.evaluation.nlu import NluReports, Understood, understand
 from turnstream.evaluation.nlu import reports as nlu_reports
 from turnstream.evaluation.plots import Plots
-from turnstream.gateway.loaded import LoadedGateway
-from turnstream.gateway.parsing import Parser
-from turnstream.runtime.bundles import Bundles
-from turnstream.runtime.settings import Settings
-from turnstream.training.story_paths import story_paths
+from turnstream.training.story_paths import StoryPath, story_paths
 
 LEARNING_EXTRACTORS = ("DIETClassifier", "CRFEntityExtractor")
-MAX_TEXT_BYTES = 1024 * 1024
-CALLED = ("nlu", "selection", "policy", "action")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +111,14 @@ def test(
 @test.command()
 @_model_option
 @_stories_option
+@click.option("-e", "--e2e", "--end-to-end", is_flag=True, help="Understand the messages too.")
 @_output_options
 @_fail_option
 @log_options
 def core(
     model: Path,
     stories: Path | None,
+    e2e: bool,
     out: Path,
     no_plot: bool,
     no_errors: bool,
@@ -136,9 +126,9 @@ def core(
     fail_on_prediction_errors: bool,
     log: LogChoice,
 ) -> None:
-    """Test stories only."""
+    """Test stories only; without --e2e each message is taken as what the story says it is."""
     output = Output(out, not no_plot, not no_errors, successes)
-    failed = _run(model, _paths(None, stories), output, log, nlu=False, core=True)
+    failed = _run(model, _paths(None, stories), output, log, nlu=False, core=True, end_to_end=e2e)
     _end(failed if fail_on_prediction_errors else 0)
 
 
@@ -213,7 +203,16 @@ def _as_tests(files: list[Path], paths: ProjectPaths) -> tuple[TestStory, ...]:
     return tuple(TestStory(story.name, story.steps, story.location) for story in stories)
 
 
-def _run(model: Path, paths: ProjectPaths, output: Output, log: LogChoice, *, nlu: bool, core: bool) -> int:
+def _run(
+    model: Path,
+    paths: ProjectPaths,
+    output: Output,
+    log: LogChoice,
+    *,
+    nlu: bool,
+    core: bool,
+    end_to_end: bool = True,
+) -> int:
     """How many test stories failed. Raises CommandError."""
     project = _read(paths)
     examples = tuple(e for e in project.nlu.examples if e.intent) if nlu else ()
@@ -227,7 +226,7 @@ def _run(model: Path, paths: ProjectPaths, output: Output, log: LogChoice, *, nl
         nonlocal failed
         writer = output.writer()
         if tests:
-            reports = await subject.play(tests, console)
+            reports = await subject.play(tests, console, end_to_end)
             writer.write_dialogues(reports)
             _print_dialogues(console, reports)
             failed = len(reports.results) - reports.right
@@ -268,13 +267,13 @@ def _cross_validate(paths: ProjectPaths, folds: int, output: Output, log: LogCho
 
 
 class _Subject:
-    """The assistant under test, served in this process, without conversations."""
+    """The assistant under test."""
 
-    def __init__(self, bundle: Bundle, parser: Parser, handler: TurnHandler) -> None:
-        self._bundle = bundle
-        self._parser = parser
-        self._handler = handler
-        names = [component.name for component in bundle.config.pipeline or ()]
+    def __init__(self, asked: AskedAssistant) -> None:
+        self._bundle = asked.bundle
+        self._parser = asked.parser
+        self._handler = asked.handler
+        names = [component.name for component in asked.bundle.config.pipeline or ()]
         self.extractors = tuple(name for name in names if name in LEARNING_EXTRACTORS)
 
     async def understand(self, examples: tuple[Example, ...], console: Console) -> tuple[Understood, ...]:
@@ -282,20 +281,22 @@ class _Subject:
             task = progress.add_task("messages", total=len(examples))
             return await understand(examples, self._parse, lambda done: progress.update(task, completed=done))
 
-    async def play(self, tests: tuple[TestStory, ...], console: Console) -> DialogueReports:
+    async def play(self, tests: tuple[TestStory, ...], console: Console, end_to_end: bool) -> DialogueReports:
         results: list[DialogueResult] = []
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             for test in progress.track(tests, description="stories"):
-                results += [await self._play(test, written) for written in self._written(test)]
+                results += [await self._play(test, path, end_to_end) for path in self._paths(test)]
         return dialogue_reports(results)
 
-    def _written(self, test: TestStory) -> list[Dialogue]:
+    def _paths(self, test: TestStory) -> tuple[StoryPath, ...]:
         """The story as events; several times where an `or` leaves a choice."""
         story = Story(test.name, test.steps, test.location)
-        return [path.dialogue for path in story_paths([story], self._bundle.domain, Problems())]
+        return story_paths([story], self._bundle.domain, Problems())
 
-    async def _play(self, test: TestStory, written: Dialogue) -> DialogueResult:
-        return await replay(test, written.events, self._bundle.domain, self._predict, self._parse)
+    async def _play(self, test: TestStory, path: StoryPath, end_to_end: bool) -> DialogueResult:
+        told = replace(test, steps=path.steps)
+        parse = self._parse if end_to_end else None
+        return await replay(told, path.dialogue.events, self._bundle.domain, self._predict, parse)
 
     async def _parse(self, text: str) -> ParseData:
         return await self._parser.parse(text)
@@ -312,23 +313,10 @@ def _with_subject(model: Path, log: LogChoice, run: Callable[[_Subject], Corouti
         log.begin(settings.log)
 
         async def serve() -> None:
-            async with _subject(model, settings) as subject:
-                await run(subject)
+            async with asked_assistant(load_assistant(model, None), settings) as asked:
+                await run(_Subject(asked))
 
         asyncio.run(serve())
-
-
-@asynccontextmanager
-async def _subject(model: Path, settings: Settings) -> AsyncIterator[_Subject]:
-    assistant = load_assistant(model, None)
-    bundle = assistant.bundle
-    async with whole_assistant(assistant, settings) as assembly:
-        stubs = NluStub(assembly.channel("nlu")), ResponseSelectionStub(assembly.channel("selection"))
-        loaded = Bundles({bundle.version: LoadedGateway.load(bundle)})
-        parser = Parser(*stubs, loaded, max_bytes=MAX_TEXT_BYTES)
-        services = Services(Channels(**{name: assembly.channel(name) for name in CALLED}))
-        handler = TurnHandler(Bundles({bundle.version: LoadedAssistant.load(bundle)}), services)
-        yield _Subject(bundle, parser, handler)
 
 
 def _print_nlu(console: Console, found: NluReports) -> None:
@@ -361,8 +349,8 @@ def _print_dialogues(console: Console, reports: DialogueReports) -> None:
         )
     for result in reports.results:
         if not result.is_right:
-            wrong = next(step for step in result.steps if not step.is_right)
-            console.print(f"  failed: {result.story.name} ({result.story.location}): {wrong.told}")
+            told = f"{result.story.name} ({result.story.location}): {result.wrong[0].told}"
+            console.print(f"  failed: {told}", markup=False)
 
 
 def _print_place(console: Console, output: Output) -> None:

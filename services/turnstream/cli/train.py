@@ -6,10 +6,19 @@ from pathlib import Path
 
 import click
 
+from turnstream.assistant.bundle import BundleError
 from turnstream.assistant.problems import ProjectError
 from turnstream.cli.errors import CommandError
 from turnstream.cli.options import DEFAULT_MODELS, LogChoice, ManyValues, log_options, project_options, project_paths
 from turnstream.runtime.settings import LogSettings
+
+NEEDED_TO_TRAIN = {
+    "tensorflow": "TensorFlow",
+    "sklearn": "scikit-learn",
+    "scipy": "SciPy",
+    "pycrfsuite": "python-crfsuite",
+}
+"""What the extra `train` installs, by the name of its module."""
 
 
 @click.command(cls=ManyValues)
@@ -24,6 +33,20 @@ from turnstream.runtime.settings import LogSettings
     help="How many times stories are glued together; 0: never.",
 )
 @click.option("--force", is_flag=True, help="Train every part anew, also where nothing has changed.")
+@click.option(
+    "--finetune",
+    is_flag=False,
+    flag_value=DEFAULT_MODELS,
+    type=click.Path(path_type=Path),
+    help="Train the networks of a bundle, or of the newest in a folder, further on data that has grown.",
+)
+@click.option(
+    "--epoch-fraction",
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="With --finetune: the share of the configured epochs to train.",
+)
 @log_options
 def train(
     config: Path | None,
@@ -33,6 +56,8 @@ def train(
     fixed_model_name: str | None,
     augmentation: int,
     force: bool,
+    finetune: Path | None,
+    epoch_fraction: float,
     log: LogChoice,
 ) -> None:
     """Train the assistant of the current folder, or of the files given."""
@@ -48,15 +73,24 @@ def train(
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         with ProgressReporter(console) as reporter:
-            request = TrainingRequest(paths, Path(out), fixed_model_name, augmentation, force)
+            request = TrainingRequest(paths, Path(out), fixed_model_name, augmentation, force, finetune, epoch_fraction)
             result = train_bundle(request, reporter)
     except ProjectError as error:
         raise CommandError(refusal(error)) from error
+    except BundleError as error:
+        raise CommandError(f"--finetune: {error}") from error
     except ModuleNotFoundError as error:
-        if error.name != "tensorflow":
+        needed = {
+            "tensorflow": "TensorFlow",
+            "sklearn": "scikit-learn",
+            "scipy": "SciPy",
+            "pycrfsuite": "python-crfsuite",
+        }
+        if error.name not in needed:
             raise
         raise CommandError(
-            "TensorFlow is not installed, and this project has models to train: pip install 'turnstream[train]'."
+            f"{needed[error.name]} is not installed, and this project has models to train: "
+            "pip install 'turnstream[train]'."
         ) from error
     except OSError as error:
         raise CommandError(f"The bundle cannot be written: {error}. Nothing was left behind.") from error

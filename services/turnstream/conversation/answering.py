@@ -7,13 +7,22 @@ itself fails on is tried a few times and then answered with an error, so that th
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from turnstream.api.v1.turnlog_pb2 import TurnRecord
 from turnstream.conversation.crashpoints import crash_point
 from turnstream.conversation.dialogues import Dialogues
 from turnstream.conversation.draft import Turn
 from turnstream.conversation.loaded import LoadedAssistant
-from turnstream.conversation.metrics import REPEATED_ATTEMPTS, count_turn
+from turnstream.conversation.metrics import REPEATED_ATTEMPTS, count_reminders, count_turn
+from turnstream.conversation.reminders import (
+    Agenda,
+    agenda_after,
+    decode_agenda,
+    encode_agenda,
+    is_over,
+    reminders_taken_back,
+)
 from turnstream.conversation.restoring import LiveDialogue
 from turnstream.conversation.turn import TurnHandler
 from turnstream.dialogue.applied import EarlierEventsNeeded
@@ -43,11 +52,18 @@ class Answering:
     """Answers messages with `handler`, and keeps `dialogues` as the log has them."""
 
     def __init__(
-        self, log: TurnWriter, handler: TurnHandler, dialogues: Dialogues, settings: ConversationSettings
+        self,
+        log: TurnWriter,
+        handler: TurnHandler,
+        dialogues: Dialogues,
+        settings: ConversationSettings,
+        remind: Callable[[str, Agenda], None] = lambda conversation_id, agenda: None,
     ) -> None:
+        """`remind` hears of each conversation's agenda when it is another one."""
         self._log = log
         self._handler = handler
         self._dialogues = dialogues
+        self._remind = remind
         self._max_attempts = settings.max_attempts
         self._turn_timeout_s = settings.turn_timeout_s
 
@@ -110,6 +126,8 @@ class Answering:
         crash_point("before_reply")
 
     async def _handle(self, delivery: Delivery, live: LiveDialogue, assistant: LoadedAssistant) -> Turn:
+        if is_over(live.agenda, delivery.message):
+            return self._handler.pass_over(delivery.message, live.dialogue, assistant)
         with timed("conversation.turn"), deadline_in(self._turn_timeout_s):
             return await self._handler.handle(delivery.message, live.dialogue, assistant)
 
@@ -127,9 +145,11 @@ class Answering:
         conversation_id = delivery.message.conversation_id
         self._dialogues.drop(conversation_id)
         async with committing:
-            last_turn = (await self._log.conversation(conversation_id)).last_turn
+            state = await self._log.conversation(conversation_id)
             record = _error_record(delivery, "", "conversation", why)
-            await self._commit(delivery, record, last_turn + 1)
+            before = decode_agenda(state.agenda, conversation_id)
+            after = agenda_after(before, delivery.message, record)
+            await self._commit(delivery, record, state.last_turn + 1, (before, after))
         count_turn(record, "gave_up")
 
     async def _conclude(
@@ -142,38 +162,55 @@ class Answering:
         snapshot = self._dialogues.snapshot_due(live, turn.dialogue, number, assistant)
         crash_point("before_commit")
         try:
-            await self._commit(delivery, turn.record, number, snapshot)
+            agenda = await self._commit_turn(delivery, turn, live, snapshot)
         except TurnTooLarge as error:
             logger.error("%s", error)
             snapshot = None
-            turn = await self._commit_less(error, turn, delivery, live, assistant)
+            turn, agenda = await self._commit_less(error, turn, delivery, live, assistant)
             outcome = "too_large"
         crash_point("after_commit")
-        self._dialogues.committed_turn(live, turn.dialogue, number, snapshot, assistant)
+        self._dialogues.committed_turn(live, turn.dialogue, number, snapshot, agenda, assistant)
         count_turn(turn.record, outcome)
         said = texts(user=delivery.message.user_message.text, bot=[reply.text for reply in turn.record.replies])
         logger.info("turn %d: %d events", number, len(turn.record.events), extra=said)
 
     async def _commit_less(
         self, error: TurnTooLarge, turn: Turn, delivery: Delivery, live: LiveDialogue, assistant: LoadedAssistant
-    ) -> Turn:
+    ) -> tuple[Turn, Agenda]:
         """The first that fits: the turn without a snapshot, what was said with an error, an error alone."""
         why = f"{error}. What came of the message was dropped: let actions return less, or raise the limit."
         said = self._handler.apologize(delivery.message, live.dialogue, assistant, "turn log", why)
         nothing = Turn(_error_record(delivery, assistant.version, "turn log", why), live.dialogue)
         for smaller in (turn, said):
             try:
-                await self._commit(delivery, smaller.record, live.last_turn + 1)
-                return smaller
+                return smaller, await self._commit_turn(delivery, smaller, live)
             except TurnTooLarge:
                 continue
-        await self._commit(delivery, nothing.record, live.last_turn + 1)
-        return nothing
+        return nothing, await self._commit_turn(delivery, nothing, live)
+
+    async def _commit_turn(
+        self, delivery: Delivery, turn: Turn, live: LiveDialogue, snapshot: Snapshot | None = None
+    ) -> Agenda:
+        """The conversation's agenda after the turn."""
+        taken_back = reminders_taken_back(live.dialogue, turn.dialogue, turn.record)
+        agenda = agenda_after(live.agenda, delivery.message, turn.record, taken_back)
+        await self._commit(delivery, turn.record, live.last_turn + 1, (live.agenda, agenda), snapshot)
+        return agenda
 
     async def _commit(
-        self, delivery: Delivery, record: TurnRecord, turn_number: int, snapshot: Snapshot | None = None
+        self,
+        delivery: Delivery,
+        record: TurnRecord,
+        turn_number: int,
+        agendas: tuple[Agenda, Agenda],
+        snapshot: Snapshot | None = None,
     ) -> None:
-        """Until it is committed: a log that fails for a while (a full disk, a broker that is away) loses no turn."""
+        """Until it is committed: a log that fails for a while (a full disk, a broker that is away) loses no turn.
+
+        `agendas` are the conversation's before and after it.
+        """
+        before, agenda = agendas
+        changed = None if agenda == before else encode_agenda(agenda)
         record.turn_number = turn_number
         record.inbox_partition = delivery.position.partition
         record.inbox_offset = delivery.position.offset
@@ -181,7 +218,10 @@ class Answering:
         while True:
             try:
                 with timed("conversation.commit"), span("commit"):
-                    await self._log.commit(delivery.lease, record, snapshot)
+                    await self._log.commit(delivery.lease, record, snapshot, changed)
+                if changed is not None:
+                    self._remind(record.conversation_id, agenda)
+                count_reminders([r.message_id for r in before], [r.message_id for r in agenda], delivery.message)
                 return
             except OutOfOrder:
                 await self._forget(record)
@@ -197,6 +237,7 @@ class Answering:
         """What is in memory is not what is in the log. Raises _AnsweredAlready where the message has its turn there."""
         self._dialogues.drop(record.conversation_id)
         later = await self._log.conversation(record.conversation_id, from_turn=record.turn_number)
+        self._remind(record.conversation_id, decode_agenda(later.agenda, record.conversation_id))
         if any(turn.message_id == record.message_id for turn in later.turns):
             logger.warning("message '%s' of '%s' has its turn already", record.message_id, record.conversation_id)
             raise _AnsweredAlready

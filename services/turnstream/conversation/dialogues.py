@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from turnstream.conversation.loaded import LoadedAssistant
 from turnstream.conversation.metrics import CONVERSATIONS_IN_MEMORY, SNAPSHOTS
+from turnstream.conversation.reminders import Agenda
 from turnstream.conversation.restoring import LiveDialogue, Restorer
 from turnstream.dialogue.fold import Dialogue
 from turnstream.dialogue.snapshot import snapshot_of, trimmed
@@ -69,6 +70,7 @@ class Dialogues:
         dialogue: Dialogue,
         turn_number: int,
         snapshot: Snapshot | None,
+        agenda: Agenda,
         assistant: LoadedAssistant,
     ) -> None:
         """The conversation has one turn more; what is long past is let go where a snapshot was taken."""
@@ -80,6 +82,7 @@ class Dialogues:
             turn_number,
             last_session_start=before.dialogue.session_start,
             snapshot_turn=before.snapshot_turn if snapshot is None else snapshot.turn_number,
+            agenda=agenda,
         )
         self.put(dialogue.conversation_id, live)
 

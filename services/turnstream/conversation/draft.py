@@ -124,7 +124,7 @@ class TurnDraft:
             committed_at=timestamp_to_proto(self._clock()),
             replies=self._replies,
             errors=self._errors,
-            channel=self.message.channel,
+            channel=self.message.channel or (self.channel if self._replies else ""),
         )
         events = self.dialogue.events_since(self._first_event)
         record.MergeFromString(encoded_events(TurnRecord.EVENTS_FIELD_NUMBER, events))

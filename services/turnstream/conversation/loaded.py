@@ -6,7 +6,13 @@ from functools import cached_property
 from typing import Self
 
 from turnstream.assistant.bundle import Bundle
-from turnstream.assistant.domain import ACTION_VALIDATE_SLOT_MAPPINGS, Domain, SlotMapping
+from turnstream.assistant.domain import (
+    ACTION_EXTRACT_SLOTS,
+    ACTION_VALIDATE_SLOT_MAPPINGS,
+    ROUTE_TO_CALM_SLOT,
+    Domain,
+    SlotMapping,
+)
 from turnstream.dialogue.mappings import BUILT_IN_SLOTS
 
 SELECTORS = "selection/selectors.json"
@@ -41,6 +47,8 @@ class LoadedAssistant:
     @cached_property
     def extracts_slots(self) -> bool:
         """Whether a message can fill any slot. A custom mapping without an action leaves its slot to other actions."""
+        if ROUTE_TO_CALM_SLOT in self.domain.slots or ACTION_EXTRACT_SLOTS in self.domain.custom_actions:
+            return True
         return self.validates_mappings or any(m.type != "custom" or m.action for m in self._mappings)
 
     @cached_property

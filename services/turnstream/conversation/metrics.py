@@ -1,8 +1,10 @@
 """What operators see of the conversation service."""
 
+from collections.abc import Collection
+
 from prometheus_client import Counter, Gauge, Histogram
 
-from turnstream.api.v1.turnlog_pb2 import TurnRecord
+from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
 
@@ -40,6 +42,13 @@ REPEATED_ATTEMPTS = Counter(
     "Attempts at a message that were in vain, by cause: passing (the log or a bundle is away) or own.",
     ("cause",),
 )
+REMINDERS = Counter(
+    "turnstream_conversation_reminders_total",
+    "Reminders by what became of them: scheduled, cancelled (also by a message of the user), fired, passed_over "
+    "(cancelled while they were on their way).",
+    ("what",),
+)
+PENDING_REMINDERS = Gauge("turnstream_conversation_pending_reminders", "Reminders of this worker that are to fire yet.")
 FORWARDED_READS = Counter(
     "turnstream_conversation_forwarded_reads_total",
     "Questions about conversations that this replica does not hold: forwarded, from_log or refused.",
@@ -58,3 +67,14 @@ def count_turn(record: TurnRecord, outcome: str = "") -> None:
         # Anything else is the name of an action.
         where = "turn_log" if error.where == "turn log" else _SOURCES.get(error.where, "action")
         ERRORS.labels(where).inc()
+
+
+def count_reminders(before: Collection[str], after: Collection[str], answered: InboxMessage) -> None:
+    """A message's turn was committed, with these reminders (by their messages' ids) to fire before and after it."""
+    message_id = answered.message_id
+    if answered.HasField("due_reminder"):
+        REMINDERS.labels("fired" if message_id in before else "passed_over").inc()
+    if not before and not after:
+        return
+    REMINDERS.labels("scheduled").inc(sum(found not in before for found in after))
+    REMINDERS.labels("cancelled").inc(sum(found not in after and found != message_id for found in before))

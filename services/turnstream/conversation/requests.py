@@ -9,6 +9,7 @@ from turnstream.api.v1.tracker_pb2 import Tracker
 from turnstream.assistant.domain import (
     ACTION_EXTRACT_SLOTS,
     ACTION_REVERT_FALLBACK_EVENTS,
+    ACTION_ROUTE_TO_CALM,
     ACTION_SESSION_START,
     ACTION_TWO_STAGE_FALLBACK,
 )
@@ -20,7 +21,7 @@ from turnstream.dialogue.fold import Dialogue
 from turnstream.dialogue.proto import history_to_proto, tracker_to_proto
 from turnstream.dialogue.values import map_to_proto
 
-_LOOK_BACK = frozenset({ACTION_REVERT_FALLBACK_EVENTS, ACTION_TWO_STAGE_FALLBACK})
+_LOOK_BACK = frozenset({ACTION_REVERT_FALLBACK_EVENTS, ACTION_ROUTE_TO_CALM, ACTION_TWO_STAGE_FALLBACK})
 """Built-in actions that decide by what happened earlier in the session."""
 
 _TRACKER = RunActionRequest.TRACKER_FIELD_NUMBER
@@ -36,6 +37,8 @@ class EventLimits:
 
     events: int = 1000
     event_bytes: int = 2 * 1024 * 1024
+    for_responses: bool = False
+    """Whether responses are sent them too, since an NLG server words them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def action_call(
     message = dialogue.tracker.latest_message
     if message is not None and message.parse_data.metadata:
         request.metadata.CopyFrom(map_to_proto(message.parse_data.metadata))
-    events = _events_for(action, dialogue, draft.assistant, limits.events)
+    events = _events_for(action, dialogue, draft.assistant, limits)
     return ActionCall(request, _latest([encoded_event(event) for event in events], limits.event_bytes))
 
 
@@ -103,8 +106,10 @@ def _latest(events: Sequence[bytes], most_bytes: int) -> tuple[bytes, ...]:
     return tuple(events)
 
 
-def _events_for(action: str, dialogue: Dialogue, assistant: LoadedAssistant, most: int) -> Sequence[Event]:
-    domain = assistant.domain
+def _events_for(action: str, dialogue: Dialogue, assistant: LoadedAssistant, limits: EventLimits) -> Sequence[Event]:
+    domain, most = assistant.domain, limits.events
+    if limits.for_responses and action not in (ACTION_EXTRACT_SLOTS, ACTION_SESSION_START):
+        return _session_events(dialogue, most)
     if action in domain.custom_actions or action in _LOOK_BACK or action in assistant.forms_with_custom_actions:
         return _session_events(dialogue, most)
     if action == ACTION_EXTRACT_SLOTS:

@@ -1,12 +1,14 @@
 """Reading a conversation back from the log: from its snapshot and the turns after it, or from all its turns."""
 
 import logging
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from turnstream.api.v1.turnlog_pb2 import TurnRecord
 from turnstream.conversation.loaded import LoadedAssistant
 from turnstream.conversation.metrics import RESTORE_SECONDS, RESTORED_TURNS, SNAPSHOTS
+from turnstream.conversation.reminders import Agenda, decode_agenda
 from turnstream.dialogue.applied import EarlierEventsNeeded
 from turnstream.dialogue.events import Event
 from turnstream.dialogue.fold import Dialogue
@@ -17,8 +19,8 @@ from turnstream.turnlog.interface import ConversationState, Snapshot, TurnWriter
 
 logger = logging.getLogger(__name__)
 
-_FIRST_TURNS = 16
-"""How many turns before the snapshot are read for their events, at first; then four times as many, and so on."""
+_MORE = 1.25
+"""How many more turns are read for their events than should be needed: a second round costs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class LiveDialogue:
 
     `last_session_start` is the number of the event that began the session in which the last turn began.
     `snapshot_turn` is the turn after which its latest usable snapshot was taken, 0 where there is none.
+    `agenda` are the reminders that are still to fire.
     """
 
     dialogue: Dialogue
@@ -34,6 +37,7 @@ class LiveDialogue:
     damaged: tuple[Undecodable, ...] = ()
     last_session_start: int = 0
     snapshot_turn: int = 0
+    agenda: Agenda = ()
 
 
 class Restorer:
@@ -84,13 +88,15 @@ class Restorer:
         """With the events of its session that an action is sent: as many turns as it takes, not all there are."""
         dialogue = live.dialogue
         wanted = max(dialogue.session_start, dialogue.event_count - self._max_events)
-        count, first = _FIRST_TURNS, live.snapshot_turn + 1
+        first = live.snapshot_turn + 1
         while assistant.sends_events and dialogue.held_from > wanted and first > 1:
-            first = max(1, live.snapshot_turn + 1 - count)
+            # By what its turns have on average; where these are too few, as many again and more.
+            missing = (dialogue.held_from - wanted) * (first - 1) / dialogue.held_from
+            count = max(math.ceil(missing * _MORE), live.snapshot_turn + 1 - first)
+            first = max(1, first - count)
             state = await self._read(conversation_id, from_turn=first)
             dialogue = dialogue.with_log(events_of(t for t in state.turns if t.turn_number <= live.last_turn))
-            count *= 4
-        return LiveDialogue(dialogue, live.last_turn, live.damaged, live.last_session_start, live.snapshot_turn)
+        return replace(live, dialogue=dialogue)
 
 
 def _from_snapshot(
@@ -102,14 +108,16 @@ def _from_snapshot(
     if state.turns:
         last_session_start = dialogue.session_start
     dialogue.extend(events_of(state.turns[-1:]))
-    return LiveDialogue(dialogue, state.last_turn, state.undecodable, last_session_start, snapshot.turn_number)
+    agenda = decode_agenda(state.agenda, conversation_id)
+    return LiveDialogue(dialogue, state.last_turn, state.undecodable, last_session_start, snapshot.turn_number, agenda)
 
 
 def _from_turns(state: ConversationState, conversation_id: str, assistant: LoadedAssistant) -> LiveDialogue:
     dialogue = Dialogue(conversation_id, assistant.domain, events_of(state.turns[:-1]))
     last_session_start = dialogue.session_start
     dialogue.extend(events_of(state.turns[-1:]))
-    return LiveDialogue(dialogue, state.last_turn, state.undecodable, last_session_start)
+    agenda = decode_agenda(state.agenda, conversation_id)
+    return LiveDialogue(dialogue, state.last_turn, state.undecodable, last_session_start, agenda=agenda)
 
 
 def events_of(turns: Iterable[TurnRecord]) -> list[Event]:

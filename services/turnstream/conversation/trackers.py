@@ -24,7 +24,7 @@ from turnstream.conversation.worker import ConversationWorker
 from turnstream.dialogue.applied import EarlierEventsNeeded
 from turnstream.dialogue.events import Event
 from turnstream.dialogue.fold import Dialogue
-from turnstream.dialogue.proto import timestamp_from_proto, tracker_to_proto
+from turnstream.dialogue.proto import event_from_proto, timestamp_from_proto, tracker_to_proto
 from turnstream.runtime.errors import InvalidRequest, Unavailable, error_from_rpc
 from turnstream.turnlog.interface import LogReader
 
@@ -63,6 +63,8 @@ class TrackersService(TrackersServicer):
 
     async def PreviewNextAction(self, request: PreviewNextActionRequest, context: Any) -> PreviewNextActionResponse:
         """Raises InvalidRequest, Unavailable where the policies or the conversation's owner do not answer now."""
+        if request.HasField("after"):
+            return await self._preview_after(request)
         answer = await self._from_owner(request, context, lambda stub: stub.PreviewNextAction)
         if answer is not None:
             found: PreviewNextActionResponse = answer
@@ -72,16 +74,25 @@ class TrackersService(TrackersServicer):
             raise Unavailable(f"conversation '{request.conversation_id}' is changing hands; try again in a moment")
         live = await self._read(request.conversation_id)
         try:
-            prediction = await self._predict(live)
+            prediction = await self._predict(live.dialogue)
         except EarlierEventsNeeded:
             live = await self._read(request.conversation_id, whole=True)
-            prediction = await self._predict(live)
+            prediction = await self._predict(live.dialogue)
         tracker = tracker_to_proto(live.dialogue.tracker, (), live.last_turn)
         return PreviewNextActionResponse(prediction=prediction, tracker=tracker)
 
-    async def _predict(self, live: LiveDialogue) -> PredictNextActionResponse:
+    async def _preview_after(self, request: PreviewNextActionRequest) -> PreviewNextActionResponse:
+        domain = self._handler.assistant_for("").domain
+        dialogue = Dialogue(
+            request.conversation_id, domain, [event_from_proto(event) for event in request.after.events]
+        )
+        prediction = await self._predict(dialogue)
+        tracker = tracker_to_proto(dialogue.tracker, _chosen(dialogue, request.events, 0), 0)
+        return PreviewNextActionResponse(prediction=prediction, tracker=tracker)
+
+    async def _predict(self, dialogue: Dialogue) -> PredictNextActionResponse:
         try:
-            return await self._handler.predict_next(live.dialogue)
+            return await self._handler.predict_next(dialogue)
         except ServiceFailedError as error:
             raise Unavailable(str(error)) from error
 

@@ -30,7 +30,6 @@ from turnstream.conversation import sessions
 from turnstream.conversation.crashpoints import crash_point
 from turnstream.conversation.draft import Turn, TurnDraft
 from turnstream.conversation.loaded import LoadedAssistant
-from turnstream.conversation.reminders import is_wanted
 from turnstream.conversation.requests import EventLimits, action_call, prediction_request
 from turnstream.conversation.services import ServiceFailedError, Services
 from turnstream.conversation.understanding import external_message, understand, unparsed
@@ -44,7 +43,10 @@ from turnstream.dialogue.events import (
     ReminderScheduled,
     UserUttered,
 )
+from turnstream.dialogue.fields import EventError
 from turnstream.dialogue.fold import Dialogue
+from turnstream.dialogue.parse_json import entity_to_rasa
+from turnstream.dialogue.parse_proto import entities_from_proto
 from turnstream.dialogue.proto import event_from_proto, parse_from_proto
 from turnstream.dialogue.values import map_from_proto
 from turnstream.runtime.bundles import Bundles
@@ -67,11 +69,15 @@ class TurnHandler:
         services: Services,
         settings: ConversationSettings | None = None,
         clock: Callable[[], float] = time.time,
+        *,
+        responses_see_events: bool = False,
     ) -> None:
+        """`responses_see_events`: an NLG server words the responses, and is sent the session as actions are."""
         self._assistants = assistants
         self._services = services
         self._settings = settings or ConversationSettings()
-        self._limits = EventLimits(self._settings.max_events_for_actions, self._settings.max_event_bytes_for_actions)
+        limits = self._settings.max_events_for_actions, self._settings.max_event_bytes_for_actions
+        self._limits = EventLimits(*limits, for_responses=responses_see_events)
         self._clock = clock
 
     def assistant_for(self, version: str) -> LoadedAssistant:
@@ -110,6 +116,10 @@ class TurnHandler:
             logger.exception("conversation '%s', message '%s'", message.conversation_id, message.message_id)
             self._cut_short(draft, "conversation", f"{type(error).__name__}: {error}")
         return draft.finish()
+
+    def pass_over(self, message: InboxMessage, dialogue: Dialogue, assistant: LoadedAssistant) -> Turn:
+        """The turn of a reminder that is not wanted any more: nothing happens in it."""
+        return self._begin(message, dialogue, assistant).finish()
 
     def apologize(
         self, message: InboxMessage, dialogue: Dialogue, assistant: LoadedAssistant, where: str, why: str
@@ -190,7 +200,10 @@ class TurnHandler:
         response = await self._services.run_action(action_call(draft, draft.dialogue, prediction, self._limits))
         if response.HasField("failure"):
             draft.fail(response.failure.action, response.failure.message)
-        draft.record(*_events(response.events))
+        found = _events(response.events)
+        draft.record(*found)
+        # An author's own extraction may speak.
+        draft.say(found)
 
     async def _act_until_listening(self, draft: TurnDraft) -> None:
         """Predict and run actions until the policies say listen."""
@@ -204,6 +217,8 @@ class TurnHandler:
                 await self._fill_slots(draft)
             was_run = await self._run(draft, prediction)
             if prediction.action in (ACTION_LISTEN, ACTION_SESSION_START) and not prediction.is_text:
+                # An author's own listen may have been rejected, an own session start may have forgotten it.
+                draft.listen()
                 return
             actions = 0 if draft.listens else actions + was_run
         if not _is_silent(draft.dialogue):
@@ -225,10 +240,24 @@ class TurnHandler:
         """What the policies would do next. Raises UnknownBundle, ServiceFailedError."""
         return await self._services.predict(prediction_request(dialogue, self.assistant_for(version), explain=True))
 
+    async def hear(self, message: InboxMessage, dialogue: Dialogue) -> Turn:
+        """Add a message (`message_to_add`) and fill slots from it, without acting. Raises ServiceFailedError."""
+        draft = self._begin(message, dialogue)
+        await self._add_message(draft, message.message_to_add)
+        await self._fill_slots(draft)
+        return draft.finish()
+
+    async def act(self, message: InboxMessage, dialogue: Dialogue, prediction: PredictNextActionResponse) -> Turn:
+        """Do one action as predicted, and no more. Raises ServiceFailedError."""
+        draft = self._begin(message, dialogue)
+        await self._run(draft, prediction)
+        return draft.finish()
+
     async def _run(self, draft: TurnDraft, prediction: PredictNextActionResponse) -> bool:
         """Run an action and record what came of it; False where it was rejected."""
         predicted = _events([*prediction.mandatory_events, *prediction.optional_events])
-        if prediction.action == ACTION_LISTEN and not prediction.is_text:
+        is_custom = prediction.action in draft.assistant.domain.custom_actions
+        if prediction.action == ACTION_LISTEN and not prediction.is_text and not is_custom:
             draft.record(*predicted, _execution(prediction))
             return True
         tentative = draft.dialogue.branch()
@@ -256,11 +285,18 @@ class TurnHandler:
         if request.intent not in draft.assistant.domain.intents:
             draft.fail("conversation", f"the domain has no intent '{request.intent}'")
             return
-        await self._external_message(draft, request.intent, map_from_proto(request.entities))
+        entities = [{"entity": name, "value": value} for name, value in map_from_proto(request.entities).items()]
+        full = [entity_to_rasa(entity) for entity in entities_from_proto(request.full_entities)]
+        await self._external_message(draft, request.intent, [*entities, *full])
 
     async def _external_message(self, draft: TurnDraft, intent: str, entities: Any) -> None:
         channel = draft.dialogue.tracker.latest_input_channel
-        draft.record(external_message(intent, entities, channel))
+        try:
+            said = external_message(intent, entities, channel)
+        except EventError as error:
+            draft.fail("conversation", f"intent '{intent}' comes without its entities: {error}")
+            said = external_message(intent, (), channel)
+        draft.record(said)
         await self._fill_slots(draft)
         await self._act_until_listening(draft)
 
@@ -272,7 +308,7 @@ class TurnHandler:
         if not sessions.begins_with_session(events) and not draft.dialogue.event_count:
             await self._begin_session(draft, {})
         draft.record_as_they_are(events)
-        if draft.message.channel:
+        if request.has_effects:
             draft.say(events)
 
     async def _execute(self, draft: TurnDraft, request: ActionToExecute) -> None:
@@ -297,8 +333,7 @@ class TurnHandler:
         await self._begin_session_if_due(draft)
         reminder = event_from_proto(EventProto(reminder_scheduled=request.reminder))
         assert isinstance(reminder, ReminderScheduled)
-        if is_wanted(draft.dialogue, reminder):
-            await self._external_message(draft, reminder.intent, reminder.entities)
+        await self._external_message(draft, reminder.intent, reminder.entities)
 
     def _erase(self, draft: TurnDraft) -> None:
         draft.forget()

@@ -10,6 +10,8 @@ from turnstream.conversation.crashpoints import crash_point
 from turnstream.conversation.draft import TurnDraft
 from turnstream.conversation.services import Services
 from turnstream.dialogue.events import ExtractedEntity, IntentScore, ParseData, UserUttered
+from turnstream.dialogue.fields import EventError
+from turnstream.dialogue.parse_json import entity_from_rasa
 from turnstream.dialogue.proto import parse_from_proto, selected_from_proto
 from turnstream.dialogue.values import map_to_proto
 
@@ -66,11 +68,16 @@ async def _with_selections(
 
 
 def external_message(intent: str, entities: Any, channel: str | None) -> UserUttered:
-    """What an intent from outside is recorded as. `entities` are values by name, or full entities."""
+    """What an intent from outside is recorded as. `entities` are values by name, or a list of full entities.
+
+    Raises EventError for anything else.
+    """
     if isinstance(entities, Mapping):
         found = tuple(ExtractedEntity(entity=name, value=value) for name, value in entities.items())
+    elif isinstance(entities, list | tuple | None):
+        found = tuple(entity_from_rasa(entity) for entity in entities or ())
     else:
-        found = tuple(ExtractedEntity(entity=e["entity"], value=e.get("value")) for e in entities or ())
+        raise EventError(f"entities must be an object or a list, not {entities!r}", "entities")
     text = EXTERNAL_PREFIX + intent
     metadata = {"is_external": True}
     parse = ParseData(text=text, intent=IntentScore(intent), entities=found, metadata=metadata)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from turnstream.conversation.alarm import Alarm
 from turnstream.conversation.answering import Answering
 from turnstream.conversation.crashpoints import crash_point
 from turnstream.conversation.dialogues import Dialogues
@@ -43,13 +44,19 @@ class ConversationWorker:
         *,
         partition_of: Callable[[str], int],
         address: str = "",
+        bundle_version_for: Callable[[str], str] = lambda conversation_id: "",
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """`address` is where other replicas reach this one; empty: they do not."""
+        """`address` is where other replicas reach this one; empty: they do not.
+
+        `bundle_version_for` names the version that answers a conversation's reminders, `clock` tells when they are due.
+        """
         settings = settings or ConversationSettings()
         self.address = address
         self.dialogues = Dialogues(log, settings)
         self._log = log
-        self._answering = Answering(log, handler, self.dialogues, settings)
+        self._alarm = Alarm(log, partition_of, bundle_version_for, clock)
+        self._answering = Answering(log, handler, self.dialogues, settings, self._alarm.remind)
         self._partition_of = partition_of
         self._drain_s = settings.drain_s
         self._room = asyncio.Semaphore(settings.max_turns_in_flight)
@@ -64,9 +71,12 @@ class ConversationWorker:
         """Until `stop`, or until cancelled."""
         if self._is_stopping:
             return
+        alarm = asyncio.create_task(self._alarm.run())
         try:
             await self._log.work(self, self.address)
         finally:
+            alarm.cancel()
+            await asyncio.gather(alarm, return_exceptions=True)
             await asyncio.gather(*(self._close(lane, wait_s=0.0) for lane in self._all_lanes()))
 
     async def stop(self) -> None:
@@ -104,8 +114,10 @@ class ConversationWorker:
     async def claimed(self, lease: Lease) -> None:
         self._forget(lease.partition)
         self._partitions[lease.partition] = lease.epoch
+        self._alarm.claimed(lease)
 
     async def revoked(self, lease: Lease) -> None:
+        self._alarm.revoked(lease)
         # The partition may be ours again by now, under a later lease.
         is_gone = self._partitions.get(lease.partition) == lease.epoch
         if is_gone:

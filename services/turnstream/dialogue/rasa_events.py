@@ -5,6 +5,7 @@ from typing import Any
 
 from turnstream.dialogue import events as ev
 from turnstream.dialogue.fields import EventError, Fields
+from turnstream.dialogue.moments import moment_of
 from turnstream.dialogue.parse_json import entity_from_fields, parse_from_rasa
 
 __all__ = ["READERS", "EventError", "Fields", "unknown_event"]
@@ -98,6 +99,8 @@ def _followup(fields: Fields) -> ev.FollowupActionSet:
 
 
 def _reminder(fields: Fields) -> ev.ReminderScheduled:
+    if moment_of(fields.text("date_time")) is None:
+        raise fields.error("date_time", "a date and time in ISO 8601, such as 2030-01-31T09:00:00+01:00")
     return ev.ReminderScheduled(
         **_base(fields),
         intent=fields.text("intent"),

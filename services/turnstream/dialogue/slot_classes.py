@@ -90,10 +90,10 @@ def load_class(path: str) -> type[Any]:
         try:
             module = importlib.import_module(module_name)
         except ImportError as error:
-            raise SlotClassError(
-                f"slot type '{path}' cannot be imported ({error}); "
-                "run in the project's folder, or put the module's folder on PYTHONPATH."
-            ) from error
+            hint = "run in the project's folder, or put the module's folder on PYTHONPATH"
+            if (error.name or "").partition(".")[0] == "rasa":
+                hint = "of Rasa only rasa.shared.core.slots.Slot is there: derive from that alone, or from no class"
+            raise SlotClassError(f"slot type '{path}' cannot be imported ({error}); {hint}.") from error
         except Exception as error:
             raise SlotClassError(f"slot type '{path}': importing {module_name} failed: {error!r}") from error
     found = getattr(module, class_name, None)

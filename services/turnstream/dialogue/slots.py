@@ -8,10 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from turnstream.assistant.domain import CATEGORICAL_OTHER, Slot
+from turnstream.assistant.domain import CATEGORICAL_OTHER, Domain, Slot
+from turnstream.assistant.problems import Problems
 from turnstream.dialogue.slot_classes import SlotClassError, instantiate
 
-__all__ = ["SlotClassError", "SlotReader", "featurize_slot", "slot_feature_size", "slot_reader", "stored_value"]
+__all__ = [
+    "SlotClassError",
+    "SlotReader",
+    "check_slot_classes",
+    "featurize_slot",
+    "slot_feature_size",
+    "slot_reader",
+    "stored_value",
+]
 
 Features = tuple[float, ...]
 
@@ -49,6 +58,15 @@ def slot_reader(slot: Slot) -> SlotReader:
     if slot.influence_conversation:
         return reader
     return SlotReader(0, _nothing, reader.stored)
+
+
+def check_slot_classes(domain: Domain, problems: Problems) -> None:
+    """An error for each slot whose custom class cannot be used, or fails on the initial value."""
+    for slot in domain.slots.values():
+        try:
+            slot_reader(slot).features(slot.initial_value)
+        except SlotClassError as error:
+            problems.error(slot.location, f"The slot '{slot.name}': {error}")
 
 
 def _built_in(slot: Slot) -> SlotReader:

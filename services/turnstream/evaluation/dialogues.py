@@ -8,13 +8,16 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from turnstream.assistant.domain import Domain
+from turnstream.assistant.nlu_data import EntityAnnotation
 from turnstream.assistant.stories import TestStory, UserStep
 from turnstream.dialogue.events import (
     ActionExecuted,
     ActionExecutionRejected,
+    ActiveLoopChanged,
     Event,
     ExtractedEntity,
     ParseData,
+    SlotSet,
     UserUttered,
 )
 from turnstream.dialogue.fold import Dialogue
@@ -40,11 +43,12 @@ Parse = Callable[[str], Awaitable[ParseData]]
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
-    """`warned`: the policies found the message before it unlikely, which fails no test."""
+    """`warned`: the policies found the message before it unlikely, which fails no test. `is_text`: of an utterance."""
 
     right: str
     prediction: Prediction
     warned: bool = False
+    is_text: bool = False
 
     @property
     def is_right(self) -> bool:
@@ -59,13 +63,20 @@ class ActionResult:
 class MessageResult:
     """What a message was understood as, beside what the test says."""
 
-    text: str
-    right_intent: str
+    step: UserStep
     intent: str
     right_entities: tuple[ExtractedEntity, ...]
     entities: tuple[ExtractedEntity, ...]
     right_labels: tuple[str, ...]
     labels: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return self.step.text or ""
+
+    @property
+    def right_intent(self) -> str:
+        return self.step.intent or ""
 
     @property
     def is_right(self) -> bool:
@@ -79,15 +90,26 @@ class MessageResult:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenStep:
+    """What the test says, and nothing predicts: a slot, a loop, a message that is taken by its intent."""
+
+    said: UserStep | SlotSet | ActiveLoopChanged
+
+
+@dataclass(frozen=True, slots=True)
 class DialogueResult:
     """`steps` are in the order of the story."""
 
     story: TestStory
-    steps: tuple[ActionResult | MessageResult, ...]
+    steps: tuple[ActionResult | MessageResult | GivenStep, ...]
+
+    @property
+    def wrong(self) -> tuple[ActionResult | MessageResult, ...]:
+        return tuple(step for step in self.steps if not isinstance(step, GivenStep) and not step.is_right)
 
     @property
     def is_right(self) -> bool:
-        return all(step.is_right for step in self.steps)
+        return not self.wrong
 
     @property
     def has_warnings(self) -> bool:
@@ -120,28 +142,30 @@ async def replay(
     domain: Domain,
     predict: Predict,
     parse: Parse | None,
-    *,
-    end_to_end: bool = True,
 ) -> DialogueResult:
-    """`events` are the story written out. Without `end_to_end` messages are taken as the test names their intents.
+    """`events` are the story written out. Without `parse` messages are taken as the test names their intents.
 
     The first action is the listen that a conversation begins with: nothing could predict it. A loop that a policy
     wants to run although the test says otherwise is told that it refused, once, as forms do.
     """
     dialogue = Dialogue(story.name, domain)
-    steps: list[ActionResult | MessageResult] = []
+    steps: list[ActionResult | MessageResult | GivenStep] = []
     texts = iter(step for step in story.steps if isinstance(step, UserStep))
     has_begun = False
     for event in events:
         if isinstance(event, UserUttered):
-            step = next(texts, None)
-            if parse is not None and end_to_end and step is not None and step.text and step.intent:
+            step = next(texts)
+            if parse is not None and step.text and step.intent:
                 steps.append(_message_result(step, event, await parse(step.text)))
+            else:
+                steps.append(GivenStep(step))
         elif isinstance(event, ActionExecuted):
             if has_begun:
                 result, event = await _action_result(dialogue, event, predict)
                 steps.append(result)
             has_begun = True
+        elif isinstance(event, SlotSet | ActiveLoopChanged):
+            steps.append(GivenStep(event))
         dialogue.append(event)
     return DialogueResult(story, tuple(steps))
 
@@ -162,26 +186,39 @@ async def _action_result(
         prediction = await predict(dialogue)
     is_right = prediction.action == right
     event = replace(event, policy=prediction.policy, confidence=prediction.confidence) if is_right else event
-    return ActionResult(right, prediction, warned), event
+    return ActionResult(right, prediction, warned, event.name is None), event
 
 
 def _message_result(step: UserStep, event: UserUttered, parse: ParseData) -> MessageResult:
     right = event.parse_data
     tokens = parse.text_tokens
-    text = step.text or ""
     intent = parse.full_retrieval_intent_name if "/" in (step.intent or "") else parse.intent.name
     labels = tuple(token_labels(tokens, parse.entities))
-    # Entities that are listed beside the text have no place in it.
-    right_labels = labels if step.entities else tuple(token_labels(tokens, step.annotations))
+    placed = _placed(step)
+    # What has no place in the text cannot be compared by its tokens.
+    right_labels = labels if placed is None else tuple(token_labels(tokens, placed))
     return MessageResult(
-        text=text,
-        right_intent=step.intent or "",
+        step=step,
         intent=intent or "",
         right_entities=right.entities,
         entities=parse.entities,
         right_labels=right_labels,
         labels=labels,
     )
+
+
+def _placed(step: UserStep) -> Sequence[EntityAnnotation] | None:
+    """The entities that are marked in the text, or those listed beside it where their values stand in it."""
+    if not step.entities:
+        return step.annotations
+    text, found = (step.text or "").lower(), []
+    for entity in step.entities:
+        value = str(entity.value).lower()
+        start = text.find(value)
+        if entity.value is None or not value or start < 0:
+            return None
+        found.append(EntityAnnotation(start, start + len(value), entity.entity, value, entity.role, entity.group))
+    return found
 
 
 def reports(results: Iterable[DialogueResult]) -> DialogueReports:

@@ -1,7 +1,7 @@
 """Entities compared token by token: what each token is, and what each extractor took it for."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from turnstream.dialogue.events import ExtractedEntity
 
@@ -25,14 +25,22 @@ class Marked(Protocol):
     def end(self) -> int | None: ...
 
 
-def token_labels(tokens: Sequence[Span], entities: Iterable[Marked]) -> list[str]:
-    """For each token the entity that it lies in, the longest where there are several, or `no_entity`.
+M = TypeVar("M", bound=Marked)
+
+
+def token_entities(tokens: Sequence[Span], entities: Iterable[M]) -> list[M | None]:
+    """For each token the entity that it lies in, the longest where there are several.
 
     A token that an entity covers in part belongs to it.
     """
     placed = [e for e in entities if e.start is not None and e.end is not None]
     placed.sort(key=lambda e: (e.start or 0) - (e.end or 0))
-    return [next((label_of(e) for e in placed if _touch(token, e)), NO_ENTITY) for token in tokens]
+    return [next((e for e in placed if _touch(token, e)), None) for token in tokens]
+
+
+def token_labels(tokens: Sequence[Span], entities: Iterable[Marked]) -> list[str]:
+    """For each token the label of its entity, or `no_entity`."""
+    return [label_of(entity) if entity else NO_ENTITY for entity in token_entities(tokens, entities)]
 
 
 def label_of(entity: Marked) -> str:

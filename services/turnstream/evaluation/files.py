@@ -1,20 +1,27 @@
 """Reports as files, by the names and in the shapes that users of the peer know."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from turnstream.assistant.annotations import annotated
 from turnstream.assistant.nlu_data import EntityAnnotation
-from turnstream.dialogue.events import ExtractedEntity
-from turnstream.evaluation.dialogues import ActionResult, DialogueReports, DialogueResult, MessageResult, entity_report
-from turnstream.evaluation.entities import NO_ENTITY, by_extractor, token_labels
+from turnstream.assistant.stories import StoryEntity, UserStep
+from turnstream.assistant.yaml_writer import FORMAT_VERSION, Block, item_yaml
+from turnstream.dialogue.events import ActiveLoopChanged, ExtractedEntity, SlotSet
+from turnstream.evaluation.dialogues import (
+    ActionResult,
+    DialogueReports,
+    DialogueResult,
+    GivenStep,
+    MessageResult,
+    entity_report,
+)
+from turnstream.evaluation.entities import NO_ENTITY, by_extractor, label_of, token_entities, token_labels
 from turnstream.evaluation.labels import LabelReport, report_json
 from turnstream.evaluation.nlu import NluReports, Understood
 from turnstream.evaluation.plots import Plots
-
-FORMAT_VERSION = "3.1"
 
 
 class ReportWriter:
@@ -44,6 +51,7 @@ class ReportWriter:
         for extractor, report in reports.entities.items():
             self._report(extractor, report)
             self._cases(extractor, [_entity_case(one, extractor) for one in reports.understood])
+            self._pictures(extractor, [d for one in reports.understood for d in _entity_decisions(one, extractor)])
 
     def write_dialogues(self, reports: DialogueReports) -> None:
         total = len(reports.results)
@@ -120,14 +128,20 @@ def _response_case(one: Understood) -> dict[str, Any]:
 
 def _entity_case(one: Understood, extractor: str) -> tuple[dict[str, Any], bool]:
     found = by_extractor(one.parse.entities).get(extractor, [])
-    tokens = one.parse.text_tokens
-    is_right = token_labels(tokens, one.example.entities) == token_labels(tokens, found)
+    is_right = token_labels(one.tokens, one.example.entities) == token_labels(one.tokens, found)
     case = {
         "text": one.example.text,
         "entities": [_entity(entity) for entity in one.example.entities],
         "predicted_entities": [_entity(entity) for entity in found],
     }
     return case, is_right
+
+
+def _entity_decisions(one: Understood, extractor: str) -> Iterator[tuple[str, str, float | None]]:
+    """For each token the right label, the predicted one, and how sure the extractor was of it."""
+    found = token_entities(one.tokens, by_extractor(one.parse.entities).get(extractor, []))
+    for right, entity in zip(token_labels(one.tokens, one.example.entities), found, strict=True):
+        yield right, label_of(entity) if entity else NO_ENTITY, entity.confidence if entity else None
 
 
 def _entity(entity: EntityAnnotation | ExtractedEntity) -> dict[str, Any]:
@@ -139,15 +153,27 @@ def _entity(entity: EntityAnnotation | ExtractedEntity) -> dict[str, Any]:
 
 def stories_text(results: Iterable[DialogueResult]) -> str:
     """The stories, with what was predicted as comments where it was not what the test says."""
-    lines = [f'version: "{FORMAT_VERSION}"', "stories:"]
-    told = False
-    for result in results:
-        told = True
-        lines += [f"- story: {json.dumps(result.story.name, ensure_ascii=False)}"]
-        lines += [f"  # {result.story.location}", "  steps:"]
-        for step in result.steps:
-            lines += _action_lines(step) if isinstance(step, ActionResult) else _message_lines(step)
-    return "\n".join(lines) + "\n" if told else "# None of the test stories.\n"
+    told = [_story_text(result) for result in results]
+    return f'version: "{FORMAT_VERSION}"\nstories:\n{"".join(told)}' if told else "# None of the test stories.\n"
+
+
+def _story_text(result: DialogueResult) -> str:
+    lines = [*item_yaml({"story": result.story.name}).splitlines(), f"  # {result.story.location}", "  steps:"]
+    for step in result.steps:
+        match step:
+            case ActionResult():
+                lines += _action_lines(step)
+            case MessageResult():
+                lines += _message_lines(step)
+            case GivenStep():
+                lines += _lines(_given(step))
+    return "\n".join(lines) + "\n"
+
+
+def _lines(step: Mapping[str, Any], comment: str = "") -> list[str]:
+    """One step; the comment is behind its first line."""
+    first, *rest = item_yaml(dict(step)).splitlines()
+    return [f"  {first}{comment}", *(f"  {line}" for line in rest)]
 
 
 def _action_lines(step: ActionResult) -> list[str]:
@@ -155,17 +181,39 @@ def _action_lines(step: ActionResult) -> list[str]:
         return []
     comment = "" if step.is_right else f"  # predicted: {step.prediction.action} ({step.prediction.policy})"
     comment += "  # the policies found the message before it unlikely" if step.warned else ""
-    return [f"  - action: {step.right}{comment}"]
+    return _lines({"bot" if step.is_text else "action": step.right}, comment)
 
 
 def _message_lines(step: MessageResult) -> list[str]:
-    text = annotated(step.text, step.right_entities)
-    lines = [f"  - intent: {step.right_intent}"]
-    if step.intent != step.right_intent:
-        lines[0] += f"  # predicted: {step.intent}"
-    lines += ["    user: |-", *(f"      {line}" for line in text.splitlines())]
+    lines = _lines(_user(step.step), "" if step.intent == step.right_intent else f"  # predicted: {step.intent}")
     if step.labels != step.right_labels:
-        found = annotated(step.text, step.entities).replace("\n", " ")
+        found = " ".join(annotated(step.text, step.entities).split())
         named = [label for label in step.labels if label != NO_ENTITY]
+        # Less indented than the text above it, or it would be a part of that.
         lines.append(f"    # predicted entities: {found if named else 'none'}")
     return lines
+
+
+def _given(step: GivenStep) -> dict[str, Any]:
+    match step.said:
+        case UserStep():
+            return _user(step.said)
+        case SlotSet(name=name, value=value):
+            return {"slot_was_set": [{name: value}]}
+        case ActiveLoopChanged(name=loop):
+            return {"active_loop": loop}
+
+
+def _user(step: UserStep) -> dict[str, Any]:
+    found: dict[str, Any] = {"intent": step.intent} if step.intent else {}
+    if step.text:
+        found["user"] = Block(annotated(step.text, step.annotations))
+    entities = [_story_entity(entity) for entity in step.entities]
+    return found | ({"entities": entities} if entities else {})
+
+
+def _story_entity(entity: StoryEntity) -> Any:
+    named = {name: value for name in ("role", "group") if (value := getattr(entity, name)) is not None}
+    if entity.value is None and not named:
+        return entity.entity
+    return {entity.entity: entity.value} | named

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from turnstream.assistant.nlu_data import Example
 from turnstream.dialogue.events import ParseData, SelectedResponse
-from turnstream.evaluation.entities import NO_ENTITY, by_extractor, token_labels
+from turnstream.evaluation.entities import NO_ENTITY, Span, by_extractor, token_labels
 from turnstream.evaluation.labels import LabelReport, label_report
 
 AT_ONCE = 16
@@ -15,6 +15,8 @@ AT_ONCE = 16
 NO_RESPONSE = "no_response"
 DEFAULT_SELECTOR = "default"
 NO_INTENT = "no_intent"
+NOT_TRAINED = frozenset({"DucklingEntityExtractor", "SpacyEntityExtractor"})
+"""Extractors that find what nobody annotates: to compare them with annotations would say nothing."""
 _WORD = re.compile(r"\S+")
 Parse = Callable[[str], Awaitable[ParseData]]
 
@@ -43,6 +45,10 @@ class Understood:
     @property
     def response(self) -> str:
         return (self.selected.intent_response_key if self.selected else "") or NO_RESPONSE
+
+    @property
+    def tokens(self) -> Sequence[Span]:
+        return self.parse.text_tokens or [match.span() for match in _WORD.finditer(self.example.text)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +106,10 @@ def _reciprocal_rank(one: Understood) -> float:
 def _entity_reports(understood: Sequence[Understood], extractors: Collection[str]) -> dict[str, LabelReport]:
     if not any(one.example.entities for one in understood):
         return {}
-    tokens = [_tokens(one) for one in understood]
+    tokens = [one.tokens for one in understood]
     right = [token_labels(t, one.example.entities) for t, one in zip(tokens, understood, strict=True)]
     found = [by_extractor(one.parse.entities) for one in understood]
-    names = {name for entities in found for name in entities} | set(extractors)
+    names = {name for entities in found for name in entities} - NOT_TRAINED | set(extractors)
     flat_right = [label for labels in right for label in labels]
     result = {}
     for name in sorted(names):
@@ -114,7 +120,3 @@ def _entity_reports(understood: Sequence[Understood], extractors: Collection[str
         ]
         result[name] = label_report(flat_right, predicted, without=NO_ENTITY)
     return result
-
-
-def _tokens(one: Understood) -> Sequence[tuple[int, int]]:
-    return one.parse.text_tokens or [match.span() for match in _WORD.finditer(one.example.text)]

@@ -47,6 +47,8 @@ class CountVectorsFeaturizer:
         self._options = options
         self._analyzer = GramAnalyzer(options)
         self._vocabularies = {Source.MESSAGE: messages, Source.RESPONSE: responses}
+        self._earlier = dict(self._vocabularies)
+        """What stays in the vocabularies when they are fitted."""
         self._rows: dict[Source, dict[str, tuple[Row, Row]]] = {source: {} for source in Source}
         self._oov_token, self._oov_words = _oov(options)
         self._known: dict[Source, set[str]] = {}
@@ -54,10 +56,17 @@ class CountVectorsFeaturizer:
 
     @staticmethod
     def fit(
-        options: CountVectorsFeaturizerOptions, messages: Sequence[TokenizedText], counter: IdCounter
+        options: CountVectorsFeaturizerOptions,
+        messages: Sequence[TokenizedText],
+        counter: IdCounter,
+        earlier: "CountVectorsFeaturizer | None" = None,
     ) -> "CountVectorsFeaturizer":
-        """Learn the vocabulary of messages; that of responses is empty until `fit_responses`."""
-        featurizer = CountVectorsFeaturizer(options, Vocabulary(), Vocabulary())
+        """Learn the vocabulary of messages; that of responses is empty until `fit_responses`.
+
+        What `earlier` knows is kept with its ids, whether or not the messages have it.
+        """
+        known = [earlier._vocabularies[source] for source in Source] if earlier else [Vocabulary(), Vocabulary()]
+        featurizer = CountVectorsFeaturizer(options, *known)
         featurizer._learn(Source.MESSAGE, messages, counter)
         return featurizer
 
@@ -68,8 +77,10 @@ class CountVectorsFeaturizer:
 
         With `use_shared_vocab`, both learn from both.
         """
-        vocabulary = self._vocabularies[Source.MESSAGE]
-        self._vocabularies[Source.RESPONSE] = Vocabulary(dict(vocabulary.tokens), dict(vocabulary.sentences))
+        vocabulary, earlier = self._vocabularies[Source.MESSAGE], self._vocabularies[Source.RESPONSE]
+        self._vocabularies[Source.RESPONSE] = Vocabulary(
+            {**vocabulary.tokens, **earlier.tokens}, {**vocabulary.sentences, **earlier.sentences}
+        )
         texts = [*messages, *responses] if self._options.use_shared_vocab else responses
         kept = self._learn(Source.RESPONSE, texts, counter)
         if self._options.use_shared_vocab:
@@ -139,7 +150,8 @@ class CountVectorsFeaturizer:
         terms = sorted(kept)
         tokens = {t: before.tokens.get(t) or counter.next_token() for t in terms if t in in_tokens}
         sentences = {t: before.sentences.get(t) or counter.next_sentence() for t in terms}
-        learned = self._vocabularies[source] = Vocabulary(tokens, sentences)
+        earlier = self._earlier[source]
+        learned = self._vocabularies[source] = Vocabulary(earlier.tokens | tokens, earlier.sentences | sentences)
         self._remember_terms()
         for cache in self._rows.values():
             cache.clear()

@@ -41,11 +41,16 @@ class LexicalSyntacticFeaturizer:
 
     @staticmethod
     def fit(
-        options: LexicalSyntacticFeaturizerOptions, texts: Iterable[TokenizedText], counter: IdCounter
+        options: LexicalSyntacticFeaturizerOptions,
+        texts: Iterable[TokenizedText],
+        counter: IdCounter,
+        earlier: "LexicalSyntacticFeaturizer | None" = None,
     ) -> "LexicalSyntacticFeaturizer":
-        featurizer = LexicalSyntacticFeaturizer(options, {})
+        """What `earlier` knows is kept with its ids."""
+        featurizer = LexicalSyntacticFeaturizer(options, earlier._ids if earlier else {})
         distinct = {tuple(token.text for token in text.tokens) for text in texts}
-        featurizer._ids = {key: counter.next_token() for key in sorted(featurizer._keys(distinct))}
+        found = sorted(featurizer._keys(distinct) - featurizer._ids.keys())
+        featurizer._ids |= {key: counter.next_token() for key in found}
         return featurizer
 
     @property

@@ -12,22 +12,26 @@ from turnstream.assistant.components import (
     CountVectorsFeaturizerOptions,
     LexicalSyntacticFeaturizerOptions,
     RegexFeaturizerOptions,
-    WhitespaceTokenizerOptions,
     options_from_json,
     options_to_json,
 )
 from turnstream.assistant.domain import RETRIEVAL_SEPARATOR, Domain
+from turnstream.assistant.location import Location
 from turnstream.assistant.nlu_data import NluData
 from turnstream.assistant.problems import Problems
-from turnstream.features.arrays import MAX_IDS_PER_TOKEN, MAX_TOKENS, FeatureSpec, TextFeatures
+from turnstream.features.arrays import MAX_IDS_PER_TOKEN, MAX_TOKENS, FeatureSpec, Floats, TextFeatures
+from turnstream.features.bert import LanguageModelError
 from turnstream.features.count_vectors import CountVectorsFeaturizer
 from turnstream.features.lexical_syntactic import LexicalSyntacticFeaturizer
+from turnstream.features.outside_models import TextModels
 from turnstream.features.regex_featurizer import RegexFeaturizer
+from turnstream.features.spacy_components import SpacyModelError
 from turnstream.features.sparse import IdCounter, Source, SparseFeaturizer, SparseRows, TokenizedText
 from turnstream.features.tokens import Token
 from turnstream.features.whitespace_tokenizer import WhitespaceTokenizer
 
 CACHED_TEXTS = 2048
+FEATURIZER_OPTIONS = (RegexFeaturizerOptions, LexicalSyntacticFeaturizerOptions, CountVectorsFeaturizerOptions)
 LONGEST_CACHED_TEXT = 512
 """In characters: longer texts hardly repeat, and would hold much memory."""
 
@@ -52,51 +56,61 @@ class FeaturePipeline:
 
     def __init__(
         self,
-        tokenizer: WhitespaceTokenizerOptions | None,
+        models: TextModels,
         fitted: Sequence[_Fitted],
         spec: FeatureSpec,
         message_spec: FeatureSpec,
     ) -> None:
-        self._tokenizer_options = tokenizer
-        self._tokenizer = WhitespaceTokenizer(tokenizer) if tokenizer else None
+        self.models = models
         self._fitted = tuple(fitted)
         self.spec = spec
         self.message_spec = message_spec
         self._cache: OrderedDict[tuple[str, Source], FeaturizedText] = OrderedDict()
 
     @staticmethod
-    def fit(options: Sequence[ComponentOptions], nlu: NluData, domain: Domain) -> "FeaturePipeline":
+    def fit(
+        options: Sequence[ComponentOptions], nlu: NluData, domain: Domain, earlier: "FeaturePipeline | None" = None
+    ) -> "FeaturePipeline":
         """Learn the vocabularies from the examples and the responses to retrieval intents.
 
+        With a pipeline fitted `earlier` by the same options, its ids stay and new ones follow: vocabularies only grow.
         Components that are neither tokenizers nor featurizers are left out of account. Raises ProjectError for an
-        invalid regular expression of the NLU data, re.error for a `token_pattern` that is none.
+        invalid regular expression of the NLU data and for a model that cannot be loaded, re.error for a `token_pattern`
+        that is none.
         """
         problems = Problems()
-        tokenizer_options = next((o for o in options if isinstance(o, WhitespaceTokenizerOptions)), None)
-        tokenizer = WhitespaceTokenizer(tokenizer_options)
+        models = _models(options, problems)
+        tokenizer = models.tokenizer or WhitespaceTokenizer()
         messages = [TokenizedText(e.text, tokenizer.tokenize(e.text)) for e in nlu.examples]
         responses = [TokenizedText(text, tokenizer.tokenize(text)) for text in retrieval_texts(domain)]
-        counter = IdCounter()
-        tried = [(option, _fit(option, nlu, messages, counter, problems)) for option in options]
-        fitted = [_Fitted(option, featurizer) for option, featurizer in tried if featurizer is not None]
+        counter = IdCounter(earlier.spec.token_vocabulary, earlier.spec.sentence_vocabulary) if earlier else IdCounter()
+        known = iter(earlier._fitted if earlier else ())
+        fitted: list[_Fitted] = []
+        for option in options:
+            if isinstance(option, FEATURIZER_OPTIONS):
+                entry = next(known, None)
+                featurizer = _fit(option, nlu, messages, counter, problems, entry.featurizer if entry else None)
+                fitted.append(_Fitted(option, featurizer))
         problems.raise_if_any()
-        message_spec = FeatureSpec(counter.tokens, counter.sentences)
+        message_spec = FeatureSpec(counter.tokens, counter.sentences, models.width)
+        if earlier and message_spec == earlier.spec:
+            message_spec = earlier.message_spec
         if responses:
             for entry in fitted:
                 if isinstance(entry.featurizer, CountVectorsFeaturizer):
                     entry.featurizer.fit_responses(responses, messages, counter)
-        spec = FeatureSpec(counter.tokens, counter.sentences)
+        spec = FeatureSpec(counter.tokens, counter.sentences, models.width)
         if any(_is_shared(entry) for entry in fitted):
             message_spec = spec
-        return FeaturePipeline(tokenizer_options, fitted, spec, message_spec)
+        return FeaturePipeline(models, fitted, spec, message_spec)
 
     @property
     def has_featurizers(self) -> bool:
-        return bool(self._fitted)
+        return bool(self._fitted) or self.models.has_featurizers
 
     def tokenize(self, text: str) -> tuple[Token, ...]:
         """Empty where the pipeline has no tokenizer."""
-        return self._tokenizer.tokenize(text) if self._tokenizer else ()
+        return self.models.tokenizer.tokenize(text) if self.models.tokenizer else ()
 
     def featurize(self, text: str) -> FeaturizedText:
         """Tokens and features of a user's message."""
@@ -108,18 +122,27 @@ class FeaturePipeline:
 
     def intent_words(self, intent: str) -> tuple[str, ...]:
         """The parts of an intent's name (see `intent_tokenization_flag`)."""
-        return self._tokenizer.intent_words(intent) if self._tokenizer else (intent,)
+        return self.models.tokenizer.intent_words(intent) if self.models.tokenizer else (intent,)
+
+    def patterns_of(self, text: str, tokens: Sequence[Token]) -> list[list[str]]:
+        """For each token the names of the patterns of the RegexFeaturizers that match there."""
+        names: list[list[str]] = [[] for _ in tokens]
+        for entry in self._fitted:
+            if isinstance(entry.featurizer, RegexFeaturizer):
+                for place, found in enumerate(entry.featurizer.names_of(text, tokens)):
+                    names[place] += found
+        return names
 
     def selected(self, names: Sequence[str]) -> "FeaturePipeline":
         """The pipeline with the featurizers of these names (or aliases) alone; the ids stay. No names: itself."""
         if not names:
             return self
         kept = [entry for entry in self._fitted if entry.featurizer.name in names]
-        return FeaturePipeline(self._tokenizer_options, kept, self.spec, self.message_spec)
+        return FeaturePipeline(self.models.selected(names), kept, self.spec, self.message_spec)
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "tokenizer": options_to_json(self._tokenizer_options) if self._tokenizer_options else None,
+            "models": self.models.to_json(),
             "featurizers": [
                 {"options": options_to_json(entry.options), "state": entry.featurizer.to_json()}
                 for entry in self._fitted
@@ -132,11 +155,9 @@ class FeaturePipeline:
     def from_json(data: Mapping[str, Any]) -> "FeaturePipeline":
         """The inverse of `to_json`. Raises ValueError where the data are none of it."""
         try:
-            tokenizer = options_from_json(data["tokenizer"]) if data["tokenizer"] else None
-            if not isinstance(tokenizer, WhitespaceTokenizerOptions | None):
-                raise ValueError(f"no tokenizer: {tokenizer.component_name}")
+            models = TextModels.from_json(data["models"])
             fitted = [_load(entry) for entry in data["featurizers"]]
-            return FeaturePipeline(tokenizer, fitted, FeatureSpec(*data["spec"]), FeatureSpec(*data["message_spec"]))
+            return FeaturePipeline(models, fitted, FeatureSpec(*data["spec"]), FeatureSpec(*data["message_spec"]))
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"the feature pipeline is damaged: {error!r}") from error
 
@@ -150,12 +171,22 @@ class FeaturePipeline:
         rows = SparseRows.for_tokens(len(tokens))
         for entry in self._fitted:
             entry.featurizer.add(text, tokens, rows, source)
-        result = FeaturizedText(tokens, _to_features(rows))
+        dense, sentence_dense = self.models.vectors(text, tokens[:MAX_TOKENS])
+        result = FeaturizedText(tokens, _to_features(rows, dense, sentence_dense))
         if len(text) <= LONGEST_CACHED_TEXT:
             self._cache[key] = result
             if len(self._cache) > CACHED_TEXTS:
                 self._cache.popitem(last=False)
         return result
+
+
+def _models(options: Sequence[ComponentOptions], problems: Problems) -> TextModels:
+    try:
+        return TextModels(options)
+    except (SpacyModelError, LanguageModelError) as error:
+        problems.error(Location("config.yml"), f"{error}.")
+        problems.raise_if_any()
+        raise
 
 
 def retrieval_texts(domain: Domain) -> list[str]:
@@ -175,16 +206,17 @@ def _fit(
     messages: Sequence[TokenizedText],
     counter: IdCounter,
     problems: Problems,
-) -> SparseFeaturizer | None:
-    match options:
-        case RegexFeaturizerOptions():
-            return RegexFeaturizer.fit(options, nlu, counter, problems)
-        case LexicalSyntacticFeaturizerOptions():
-            return LexicalSyntacticFeaturizer.fit(options, messages, counter)
-        case CountVectorsFeaturizerOptions():
-            return CountVectorsFeaturizer.fit(options, messages, counter)
+    earlier: SparseFeaturizer | None,
+) -> SparseFeaturizer:
+    match options, earlier:
+        case RegexFeaturizerOptions(), RegexFeaturizer() | None:
+            return RegexFeaturizer.fit(options, nlu, counter, problems, earlier)
+        case LexicalSyntacticFeaturizerOptions(), LexicalSyntacticFeaturizer() | None:
+            return LexicalSyntacticFeaturizer.fit(options, messages, counter, earlier)
+        case CountVectorsFeaturizerOptions(), CountVectorsFeaturizer() | None:
+            return CountVectorsFeaturizer.fit(options, messages, counter, earlier)
         case _:
-            return None
+            raise ValueError(f"{options.component_name} cannot go on from {type(earlier).__name__}")
 
 
 def _load(entry: Mapping[str, Any]) -> _Fitted:
@@ -204,7 +236,7 @@ def _is_shared(entry: _Fitted) -> bool:
     return isinstance(entry.options, CountVectorsFeaturizerOptions) and entry.options.use_shared_vocab
 
 
-def _to_features(rows: SparseRows) -> TextFeatures:
+def _to_features(rows: SparseRows, dense: Floats, sentence_dense: Floats) -> TextFeatures:
     tokens = min(len(rows.token_ids), MAX_TOKENS)
     k = min(max((len(ids) for ids in rows.token_ids[:tokens]), default=0), MAX_IDS_PER_TOKEN)
     padding = [0] * k
@@ -218,6 +250,6 @@ def _to_features(rows: SparseRows) -> TextFeatures:
         weights=weights,
         sentence_ids=np.fromiter(sentence, np.int32, len(sentence)),
         sentence_weights=np.fromiter(sentence.values(), np.float32, len(sentence)),
-        dense=np.zeros((tokens, 0), np.float32),
-        sentence_dense=np.zeros(0, np.float32),
+        dense=dense,
+        sentence_dense=sentence_dense,
     )

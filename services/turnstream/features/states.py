@@ -25,9 +25,10 @@ class StateEncoder:
         self._named: dict[tuple[str, str], tuple[int, ...]] = {}
 
     @classmethod
-    def of(cls, domain: Domain, *, words: bool = True) -> "StateEncoder":
+    def of(cls, domain: Domain, *, words: bool = True, earlier: "StateEncoder | None" = None) -> "StateEncoder":
         """The encoder of a domain. words: whether names also count by their words.
 
+        earlier: an encoder whose ids stay, the new ones following.
         Raises dialogue.slots.SlotClassError for a custom slot type that cannot be loaded.
         """
         entities = [label for entity in domain.entities.values() for label in _labels(entity)]
@@ -42,7 +43,7 @@ class StateEncoder:
             features += [f"{space}~{word}" for space, names in spaces.items() for word in _all_words(names)]
         for slot in domain.slots.values():
             features += [f"slot:{slot.name}:{i}" for i in range(slot_feature_size(slot))]
-        return cls(features)
+        return cls(dict.fromkeys([*(earlier._ids if earlier else ()), *features]))
 
     @property
     def size(self) -> int:

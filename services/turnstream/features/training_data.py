@@ -4,9 +4,11 @@ Made by `training.nlu_components.fit_nlu`, used by `models.diet` and `models.sel
 Examples with the same text and annotation may repeat: each counts.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from turnstream.features.arrays import Ints, TextFeatures
+from turnstream.features.crf_features import TokenFeatures
 
 NO_LABEL = -1
 """Stands in a label array for an example without a label."""
@@ -28,6 +30,8 @@ class TaggerData:
 class DietData:
     """Training data of one DIETClassifier.
 
+    intent_words: the words of each intent's name, where it stands for several intents (`intent_tokenization_flag`);
+    empty where names are not split;
     texts: the examples' features; intents: [examples], indices into `intent_names`, -1 where an example has no intent;
     taggers: empty where no entities are learned, else "entity" first.
     """
@@ -36,6 +40,7 @@ class DietData:
     intents: Ints
     intent_names: tuple[str, ...]
     taggers: tuple[TaggerData, ...]
+    intent_words: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,3 +56,23 @@ class SelectorData:
     labels: Ints
     keys: tuple[str, ...]
     key_texts: tuple[TextFeatures | None, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IntentData:
+    """Training data of a LogisticRegressionClassifier: the texts that have an intent, an index into `names`."""
+
+    texts: tuple[TextFeatures, ...]
+    intents: Ints
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CrfData:
+    """Training data of a CRFEntityExtractor, by tagger, "entity" first.
+
+    sequences: the features of each example's tokens; tags: of each example's tokens.
+    """
+
+    sequences: Mapping[str, Sequence[Sequence[TokenFeatures]]]
+    tags: Mapping[str, Sequence[Sequence[str]]]

@@ -50,13 +50,15 @@ class ConversationsService(ConversationsServicer):
     async def AppendEvents(self, request: pb.AppendEventsRequest, context: Any) -> pb.AppendEventsResponse:
         message = self._message(request, request.output_channel, context)
         message.events_to_append.CopyFrom(requests.events_to_append(request.events, self._door.limits.max_events_bytes))
+        message.events_to_append.has_effects = bool(request.output_channel)
         record = await self._send(message, context)
         return pb.AppendEventsResponse(tracker=await self._tracker(request), turn=turn_of(record))
 
     async def TriggerIntent(self, request: pb.TriggerIntentRequest, context: Any) -> pb.TriggerIntentResponse:
         message = self._message(request, request.channel, context)
         entities = request.entities if request.HasField("entities") else None
-        message.intent_trigger.CopyFrom(requests.intent_trigger(request.intent, entities, self._max_bytes))
+        trigger = requests.intent_trigger(request.intent, entities, self._max_bytes, request.full_entities)
+        message.intent_trigger.CopyFrom(trigger)
         record = await self._send(message, context)
         return pb.TriggerIntentResponse(tracker=await self._tracker(request), turn=turn_of(record))
 

@@ -7,7 +7,7 @@ import asyncio
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,11 +16,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from turnstream.api.v1 import trackers_pb2
 from turnstream.api.v1.conversations_pb2 import EventVerbosity
+from turnstream.api.v1.events_pb2 import Event
 from turnstream.api.v1.tracker_pb2 import Tracker
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
 from turnstream.dialogue.proto import timestamp_to_proto
 from turnstream.gateway.metrics import SUBSCRIPTIONS
-from turnstream.gateway.requests import check_depth, identifier
+from turnstream.gateway.requests import check_depth, identifier, size_within
 from turnstream.runtime.errors import DeadlinePassed, InternalError, NotFound, TryLater, Unavailable, typed_errors
 from turnstream.runtime.metrics import timed
 from turnstream.runtime.tracing import begin_trace, current_traceparent, span
@@ -29,6 +30,8 @@ from turnstream.turnlog.interface import Inbox, TurnReader
 
 REMEMBERED = 10_000
 """Conversations whose latest turn is remembered, so that a tracker is never older than an answer given."""
+NOBODY = "default"
+"""Whose tracker it is where events come without a conversation."""
 CATCH_UP_S = 2.0
 CATCH_UP_INTERVAL_S = 0.005
 
@@ -109,6 +112,13 @@ class Door:
                     yield record
         raise Unavailable("this gateway stops: subscribe again, from the turn after the last one")
 
+    async def follow(self, conversation_id: str, from_turn: int) -> AsyncIterator[TurnRecord]:
+        """The same for this gateway's own use: until it is cancelled."""
+        with _log_errors():
+            async with aclosing(self._log.turns(conversation_id, from_turn)) as turns:  # type: ignore[type-var]
+                async for record in turns:
+                    yield record
+
     async def _unless_closing(self, following: Awaitable[TurnRecord]) -> TurnRecord | None:
         """None once the door closes."""
         turn = asyncio.ensure_future(following)
@@ -145,7 +155,20 @@ class Door:
 
     async def preview(self, conversation_id: str) -> trackers_pb2.PreviewNextActionResponse:
         """What the policies would do next."""
-        request = trackers_pb2.PreviewNextActionRequest(conversation_id=identifier(conversation_id, "conversation_id"))
+        identifier(conversation_id, "conversation_id")
+        return await self._preview(trackers_pb2.PreviewNextActionRequest(conversation_id=conversation_id))
+
+    async def preview_after(
+        self, events: Sequence[Event], verbosity: EventVerbosity.ValueType
+    ) -> trackers_pb2.PreviewNextActionResponse:
+        """What the policies would do after these events, which no conversation gets. Raises InvalidRequest."""
+        after = trackers_pb2.PreviewedEvents(events=events)
+        size_within(after, "events", self.limits.max_events_bytes)
+        check_depth(after)
+        request = trackers_pb2.PreviewNextActionRequest(conversation_id=NOBODY, after=after, events=verbosity)
+        return await self._preview(request)
+
+    async def _preview(self, request: trackers_pb2.PreviewNextActionRequest) -> trackers_pb2.PreviewNextActionResponse:
         with typed_errors("conversation"):
             response: trackers_pb2.PreviewNextActionResponse = await self._trackers.PreviewNextAction(
                 request, timeout=self.limits.read_s

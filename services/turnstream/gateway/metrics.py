@@ -13,3 +13,12 @@ SUBSCRIPTIONS = Gauge("turnstream_gateway_subscriptions", "Clients that read a c
 REFUSED = Counter(
     "turnstream_gateway_refused_total", "What was refused by a limit: rate, calls, connections", ["limit"]
 )
+JOBS = Histogram(
+    "turnstream_gateway_job_seconds",
+    "Trainings and tests asked for over REST, by kind",
+    ["kind"],
+    buckets=(1, 3, 10, 30, 100, 300, 1000, 3000),
+)
+DELIVERIES = Counter(
+    "turnstream_gateway_deliveries_total", "Turns brought to a channel, by channel and outcome", ["channel", "outcome"]
+)

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from turnstream.api.v1 import turnlog_pb2 as log_pb
-from turnstream.api.v1.events_pb2 import Event, ParseData
+from turnstream.api.v1.events_pb2 import Entity, Event, ParseData
 from turnstream.api.v1.values_pb2 import MapValue, Value
 from turnstream.dialogue.values import UnreadableValueError, map_to_proto, value_from_proto
 from turnstream.runtime.errors import InvalidRequest
@@ -110,10 +110,14 @@ def message_to_add(
     return log_pb.MessageToAdd(text=text, parse_data=parse_data, metadata=metadata)
 
 
-def intent_trigger(intent: str, entities: MapValue | None, max_bytes: int) -> log_pb.IntentTrigger:
-    if entities is not None:
-        size_within(entities, "entities", max_bytes)
-    return log_pb.IntentTrigger(intent=identifier(intent, "intent"), entities=entities)
+def intent_trigger(
+    intent: str, entities: MapValue | None, max_bytes: int, full_entities: Sequence[Entity] = ()
+) -> log_pb.IntentTrigger:
+    for entity in full_entities:
+        required(entity.entity, "full_entities.entity")
+    trigger = log_pb.IntentTrigger(intent=identifier(intent, "intent"), entities=entities, full_entities=full_entities)
+    size_within(trigger, "entities", max_bytes)
+    return trigger
 
 
 def events_to_append(events: Sequence[Event], max_bytes: int) -> log_pb.EventsToAppend:

@@ -21,7 +21,15 @@ from turnstream.models.text_encoder import TextTensors, UsedEmbeddings, text_sig
 from turnstream.models.trainer import Trainer
 from turnstream.models.training_loop import Metrics, ProgressCallback, fit, seed_of
 from turnstream.models.types import Array, Ints, Tensor
-from turnstream.models.weights import WeightsError, assign_weights, load_model, read_weights, save_model
+from turnstream.models.weights import (
+    WeightsError,
+    assign_weights,
+    check_grown,
+    grow_weights,
+    load_model,
+    read_weights,
+    save_model,
+)
 
 KIND = "diet"
 
@@ -29,7 +37,8 @@ KIND = "diet"
 class TrainedDiet:
     """A trained DIET: its network and the names of what it predicts.
 
-    intents: names in the order of `intent_scores`; taggers: tag names by tagger, the order of `<name>_tags`.
+    intents: names in the order of `intent_scores`; taggers: tag names by tagger, the order of `<name>_tags`;
+    intent_words: see `features.training_data.DietData`.
     """
 
     def __init__(
@@ -39,12 +48,14 @@ class TrainedDiet:
         intents: Sequence[str],
         taggers: Mapping[str, Sequence[str]],
         seed: int,
+        intent_words: Sequence[Sequence[str]] = (),
     ) -> None:
         self.options = options
         self.spec = spec
         self.intents = tuple(intents)
         self.taggers = {name: tuple(tags) for name, tags in taggers.items()}
-        self.network = DietNetwork(options, spec, len(self.intents), self.taggers, Initializer(seed))
+        self.intent_words = tuple(tuple(words) for words in intent_words)
+        self.network = DietNetwork(options, spec, len(self.intents), self.taggers, Initializer(seed), self.intent_words)
         self._function: Any = None
 
     def predict(
@@ -65,7 +76,8 @@ class TrainedDiet:
         """The function that `export` writes. Made anew after the weights changed."""
         if self._function is None:
             labels = self.network.labels() if self.network.labels is not None else None
-            self._function = text_inputs(self.spec, lambda texts: self.network.infer(texts, labels))
+            slacks = [tagger.slack() for tagger in self.network.taggers]
+            self._function = text_inputs(self.spec, lambda texts: self.network.infer(texts, labels, slacks))
         return self._function
 
     def export(self, path: Path) -> None:
@@ -83,6 +95,7 @@ class TrainedDiet:
             "spec": asdict(self.spec),
             "intents": self.intents,
             "taggers": self.taggers,
+            "intent_words": self.intent_words,
         }
         save_model(folder, KIND, settings, self.network.variables)
 
@@ -93,9 +106,20 @@ class TrainedDiet:
         options = options_from_json(settings["options"])
         if not isinstance(options, DIETClassifierOptions):
             raise WeightsError(f"{folder} holds options of {options.component_name}")
-        model = cls(options, FeatureSpec(**settings["spec"]), settings["intents"], settings["taggers"], seed=0)
+        spec, words = FeatureSpec(**settings["spec"]), settings["intent_words"]
+        model = cls(options, spec, settings["intents"], settings["taggers"], seed=0, intent_words=words)
         assign_weights(model.network.variables, weights, str(folder / "weights.npz"))
         return model
+
+    def go_on_from(self, folder: Path) -> None:
+        """Take the weights of an earlier, smaller model. Raises WeightsError where it does not fit into this one."""
+        settings, weights = load_model(folder, KIND)
+        before = {"intents": settings["intents"], **settings["taggers"]}
+        check_grown(before, {"intents": self.intents, **self.taggers}, str(folder))
+        if bool(settings["intent_words"]) != bool(self.intent_words):
+            raise WeightsError(f"{folder}: the names of intents are split in one model and whole in the other")
+        grow_weights(self.network.variables, weights, str(folder / "weights.npz"))
+        self.weights_changed()
 
     def weights_changed(self) -> None:
         """Forget what was computed from the weights."""
@@ -180,19 +204,29 @@ def micro_f1(predicted: Array, labels: Array) -> float:
 
 
 def train_diet(
-    data: DietData, spec: FeatureSpec, options: DIETClassifierOptions, *, progress: ProgressCallback | None = None
+    data: DietData,
+    spec: FeatureSpec,
+    options: DIETClassifierOptions,
+    *,
+    progress: ProgressCallback | None = None,
+    start: Path | None = None,
 ) -> TrainedDiet:
     """Train DIET. Intents, entities or both are learnt, as the options ask and the data has.
 
-    Raises ValueError when there is nothing to learn, or a feature id is outside the spec.
+    start: the folder of an earlier model (`save`) to go on from, whose labels and features come first in the new ones.
+    Raises ValueError when there is nothing to learn, a feature id is outside the spec, or `start` does not fit.
     """
     intents = data.intent_names if options.intent_classification else ()
     taggers = data.taggers if options.entity_recognition else ()
     if not intents and not taggers:
         raise ValueError("DIETClassifier has neither intents nor entities to learn")
-    data = DietData(data.texts, data.intents if intents else np.full(len(data.texts), NO_LABEL), intents, taggers)
+    words = data.intent_words if intents else ()
+    labels = data.intents if intents else np.full(len(data.texts), NO_LABEL, np.int32)
+    data = DietData(data.texts, labels, intents, taggers, words)
     seed = seed_of(options)
-    model = TrainedDiet(options, spec, intents, {tagger.name: tagger.tags for tagger in taggers}, seed)
+    model = TrainedDiet(options, spec, intents, {tagger.name: tagger.tags for tagger in taggers}, seed, words)
+    if start is not None:
+        model.go_on_from(start)
     fit(DietTrainee(model, data, seed), data.intents, options, progress)
     model.weights_changed()
     return model

@@ -22,14 +22,14 @@ from turnstream.models.text_encoder import (
     TextTensors,
     UsedEmbeddings,
 )
-from turnstream.models.types import Tensor
+from turnstream.models.types import Floats, Tensor
 
 
 class DietNetwork(Module):
     """Intents by similarity of the sentence row to intent embeddings, entities by a CRF for each tagger.
 
-    intents: how many there are, 0 for entities only; taggers: the tags of each by name, "entity" first, empty for
-    intents only.
+    intents: how many there are, 0 for entities only; intent_words: see `labels.LabelEncoder`;
+    taggers: the tags of each by name, "entity" first, empty for intents only.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class DietNetwork(Module):
         intents: int,
         taggers: Mapping[str, Sequence[str]],
         initializer: Initializer,
+        intent_words: Sequence[Sequence[str]] = (),
     ) -> None:
         super().__init__()
         self._options = options
@@ -61,6 +62,7 @@ class DietNetwork(Module):
                 density=options.connection_density,
                 name="label",
                 shared=self.encoder.hidden if options.share_hidden_layers else None,
+                words=intent_words,
             )
         seen = len(taggers.get("entity", ()))
         self.taggers = [
@@ -113,8 +115,9 @@ class DietNetwork(Module):
         right = tf.reduce_sum(tf.cast(tf.equal(chosen, target), tf.float32))
         return value, tf.math.divide_no_nan(right, tf.cast(tf.size(target), tf.float32))
 
-    def infer(self, texts: PaddedTexts, labels: Tensor | None) -> dict[str, Tensor]:
-        """labels: [intents, units], what `self.labels()` gives, which is the same for every call.
+    def infer(self, texts: PaddedTexts, labels: Tensor | None, slacks: Sequence[Floats]) -> dict[str, Tensor]:
+        """labels: [intents, units], what `self.labels()` gives, and slacks: what each tagger's `slack()` gives, are the
+        same for every call.
 
         Returns `intent_scores` [batch, intents] and for each tagger `<name>_tags` [batch, tokens] int32 and
         `<name>_confidences` [batch, tokens].
@@ -128,8 +131,8 @@ class DietNetwork(Module):
             return outputs
         vectors = token_vectors(encoded)
         entity_tags = None
-        for tagger in self.taggers:
-            decoded = tagger.decode(vectors, texts.lengths, entity_tags)
+        for tagger, slack in zip(self.taggers, slacks, strict=True):
+            decoded = tagger.decode(vectors, texts.lengths, entity_tags, slack)
             if tagger.kind == "entity":
                 entity_tags = decoded.tags
             decoded = widen(decoded, tf.shape(texts.ids)[1])

@@ -22,7 +22,15 @@ from turnstream.models.text_encoder import PaddedTexts, TextTensors, UsedEmbeddi
 from turnstream.models.trainer import Trainer
 from turnstream.models.training_loop import Metrics, ProgressCallback, fit, seed_of
 from turnstream.models.types import Array, Ints, Tensor
-from turnstream.models.weights import WeightsError, assign_weights, load_model, read_weights, save_model
+from turnstream.models.weights import (
+    WeightsError,
+    assign_weights,
+    check_grown,
+    grow_weights,
+    load_model,
+    read_weights,
+    save_model,
+)
 
 KIND = "selector"
 
@@ -84,6 +92,13 @@ class TrainedSelector:
         """Write weights and settings, from which `load` builds the model again."""
         settings = {"options": options_to_json(self.options), "spec": asdict(self.spec), "keys": self.keys}
         save_model(folder, KIND, settings, self._variables())
+
+    def go_on_from(self, folder: Path) -> None:
+        """Take the weights of an earlier, smaller model. Raises WeightsError where it does not fit into this one."""
+        settings, weights = load_model(folder, KIND)
+        check_grown({"keys": settings["keys"]}, {"keys": self.keys}, str(folder))
+        grow_weights(self._variables(), weights, str(folder / "weights.npz"))
+        self._function = None
 
     def _variables(self) -> list[Any]:
         return [*self.network.variables, self.response_embeddings]
@@ -185,13 +200,24 @@ def _empty(spec: FeatureSpec) -> TextFeatures:
 
 
 def train_selector(
-    data: SelectorData, spec: FeatureSpec, options: ResponseSelectorOptions, *, progress: ProgressCallback | None = None
+    data: SelectorData,
+    spec: FeatureSpec,
+    options: ResponseSelectorOptions,
+    *,
+    progress: ProgressCallback | None = None,
+    start: Path | None = None,
 ) -> TrainedSelector:
-    """Train a selector on messages with their response keys. Raises ValueError when there is nothing to learn from."""
+    """Train a selector on messages with their response keys.
+
+    start: the folder of an earlier model (`save`) to go on from, whose labels and features come first in the new ones.
+    Raises ValueError when there is nothing to learn from, or `start` does not fit.
+    """
     if not data.texts or not data.keys:
         raise ValueError("ResponseSelector has no examples of retrieval intents to learn from")
     seed = seed_of(options)
     model = TrainedSelector(options, spec, data.keys, seed)
+    if start is not None:
+        model.go_on_from(start)
     responses = [text if text is not None else _empty(spec) for text in data.key_texts]
     fit(SelectorTrainee(model, data, responses, seed), data.labels.astype(np.int32), options, progress)
     model.embed_responses(responses)

@@ -9,7 +9,7 @@ from turnstream.models.layers.crf import ConditionalRandomField
 from turnstream.models.layers.dense import Dense
 from turnstream.models.module import Module
 from turnstream.models.randomness import Initializer
-from turnstream.models.types import Tensor
+from turnstream.models.types import Floats, Tensor
 
 
 class Tags(NamedTuple):
@@ -58,9 +58,13 @@ class Tagger(Module):
         """[batch]: negative log likelihoods of target [batch, tokens]."""
         return self._crf.negative_log_likelihood(self._logits(vectors, entity_tags), target, lengths)
 
-    def decode(self, vectors: Tensor, lengths: Tensor, entity_tags: Tensor | None) -> Tags:
+    def slack(self) -> Floats:
+        """See `ConditionalRandomField.slack`; to be computed once for all predictions."""
+        return self._crf.slack()
+
+    def decode(self, vectors: Tensor, lengths: Tensor, entity_tags: Tensor | None, slack: Floats) -> Tags:
         """The most probable sequence; a confidence is the softmax of the token's logits at the chosen tag."""
         logits = self._logits(vectors, entity_tags)
-        tags = self._crf.decode(logits, lengths)
+        tags = self._crf.decode(logits, lengths, slack)
         mask = tf.cast(tf.sequence_mask(lengths, tf.shape(logits)[1]), tf.float32)
         return Tags(tags, tf.gather(tf.nn.softmax(logits), tags, batch_dims=2) * mask)

@@ -13,7 +13,14 @@ from turnstream.models.ted_network import DialogueNetwork
 from turnstream.models.trainer import Trainer
 from turnstream.models.training_loop import ProgressCallback, fit, seed_of
 from turnstream.models.types import Array, Floats, Ints
-from turnstream.models.weights import WeightsError, assign_weights, load_model, save_model
+from turnstream.models.weights import (
+    WeightsError,
+    assign_weights,
+    check_grown,
+    grow_weights,
+    load_model,
+    save_model,
+)
 
 KIND = "ted"
 
@@ -54,6 +61,12 @@ class TrainedTed:
         settings = {"options": options_to_json(self.options), "size": self.size, "actions": self.actions}
         save_model(folder, KIND, settings, self.network.variables)
 
+    def go_on_from(self, folder: Path) -> None:
+        """Take the weights of an earlier, smaller model. Raises WeightsError where it does not fit into this one."""
+        settings, weights = load_model(folder, KIND)
+        check_grown({"actions": settings["actions"]}, {"actions": self.actions}, str(folder))
+        grow_weights(self.network.variables, weights, str(folder / "weights.npz"))
+
     @classmethod
     def load(cls, folder: Path) -> "TrainedTed":
         """Raises WeightsError when the files are damaged, of another kind, or do not fit each other."""
@@ -66,12 +79,24 @@ class TrainedTed:
         return model
 
 
-def train_ted(data: TedData, options: TEDPolicyOptions, *, progress: ProgressCallback | None = None) -> TrainedTed:
-    """Train TED on `dialogue_data.dialogue_data`. Raises ValueError when there is nothing to learn from."""
+def train_ted(
+    data: TedData,
+    options: TEDPolicyOptions,
+    *,
+    progress: ProgressCallback | None = None,
+    start: Path | None = None,
+) -> TrainedTed:
+    """Train TED on `dialogue_data.dialogue_data`.
+
+    start: the folder of an earlier model (`save`) to go on from, whose labels and features come first in the new ones.
+    Raises ValueError when there is nothing to learn from, or `start` does not fit.
+    """
     if not data.sequences:
         raise ValueError("TEDPolicy has no dialogues to learn from")
     seed = seed_of(options)
     model = TrainedTed(options, data.size, data.names, seed)
+    if start is not None:
+        model.go_on_from(start)
     trainer = Trainer(
         model.network,
         [model.network.bag],

@@ -9,6 +9,7 @@ import numpy as np
 
 from turnstream.assistant.components import NetworkOptions
 from turnstream.models.batching import batch_size_of, epoch_batches
+from turnstream.models.training_log import TrainingLog, training_log
 from turnstream.models.types import Array, Ints
 
 Metrics = Mapping[str, float]
@@ -51,7 +52,7 @@ class Trainee(Protocol):
         """Bring all weights up to date, before they are looked at."""
 
     def evaluate(self, examples: Ints) -> Metrics:
-        """Metrics of examples that are not trained on, the one named first is the one to be highest."""
+        """Metrics of examples that are not trained on; those whose names end in `accuracy` or `f1` are to be high."""
 
     def weights(self) -> Mapping[str, Array]:
         """A copy of all weights."""
@@ -64,29 +65,67 @@ def fit(trainee: Trainee, labels: Ints, options: NetworkOptions, progress: Progr
     """Train on all examples for `options.epochs`. labels: [examples], what a balanced batch balances.
 
     With `evaluate_on_number_of_examples` so many examples are held out; with `checkpoint_model` the weights of the best
-    evaluated epoch are kept.
+    evaluated epoch are kept, and with `early_stopping_patience` training ends where they do not get better.
     """
     generator = np.random.default_rng(seed_of(options))
     training, held_out = split(labels, options.evaluate_on_number_of_examples, generator)
     steps = steps_of(len(training), options)
-    best: tuple[float, Mapping[str, Array]] | None = None
-    for epoch in range(options.epochs if len(training) else 0):
-        size = batch_size_of(options.batch_size, epoch, options.epochs)
-        batches = epoch_batches(labels[training], size, options.batch_strategy, generator)
-        rate = options.learning_rate * rate_of(epoch, options.epochs, steps)
-        metrics = _mean([(len(batch), trainee.train_step(training[batch], rate)) for batch in batches])
-        validation: Metrics = {}
-        if len(held_out) and _evaluates(epoch, options):
-            trainee.settle()
-            validation = trainee.evaluate(held_out)
-            score = next(iter(validation.values()))
-            if options.checkpoint_model and (best is None or score > best[0]):
-                best = score, trainee.weights()
-        if progress is not None:
-            progress(TrainingProgress(trainee.name, epoch + 1, options.epochs, metrics, validation))
+    best = Best(options.early_stopping_patience)
+    with training_log(options, trainee.name) as log:
+        for epoch in range(options.epochs if len(training) else 0):
+            size = batch_size_of(options.batch_size, epoch, options.epochs)
+            batches = epoch_batches(labels[training], size, options.batch_strategy, generator)
+            rate = options.learning_rate * rate_of(epoch, options.epochs, steps)
+            metrics = _mean([_train_batch(trainee, training[batch], rate, log) for batch in batches])
+            validation: Metrics = {}
+            if len(held_out) and _evaluates(epoch, options):
+                trainee.settle()
+                validation = trainee.evaluate(held_out)
+                best.see(trainee, validation, keep=options.checkpoint_model)
+            log.after_epoch(epoch + 1, metrics, validation)
+            if progress is not None:
+                progress(TrainingProgress(trainee.name, epoch + 1, options.epochs, metrics, validation))
+            if best.is_over:
+                break
     trainee.settle()
-    if best is not None:
-        trainee.set_weights(best[1])
+    if best.weights is not None:
+        trainee.set_weights(best.weights)
+
+
+def _train_batch(trainee: Trainee, batch: Ints, rate: float, log: TrainingLog) -> tuple[int, Metrics]:
+    metrics = trainee.train_step(batch, rate)
+    log.after_batch(metrics)
+    return len(batch), metrics
+
+
+class Best:
+    """The best evaluation of a training. patience: how many worse ones in a row end it, None: none do."""
+
+    def __init__(self, patience: int | None) -> None:
+        self._patience = patience
+        self._score = -math.inf
+        self._worse = 0
+        self.weights: Mapping[str, Array] | None = None
+
+    def see(self, trainee: Trainee, validation: Metrics, *, keep: bool) -> None:
+        """Compare the mean of the metrics that are the higher the better; keep: whether to keep the best weights."""
+        score = score_of(validation)
+        if score <= self._score:
+            self._worse += 1
+            return
+        self._score, self._worse = score, 0
+        if keep:
+            self.weights = trainee.weights()
+
+    @property
+    def is_over(self) -> bool:
+        return self._patience is not None and self._worse >= self._patience
+
+
+def score_of(validation: Metrics) -> float:
+    """The mean of what an evaluation says of accuracy and F1: intents and entities count alike."""
+    scores = [value for name, value in validation.items() if name.endswith(("accuracy", "f1"))]
+    return sum(scores) / len(scores) if scores else -math.inf
 
 
 def rate_of(epoch: int, epochs: int, steps: int) -> float:

@@ -15,7 +15,14 @@ from turnstream.models.ted_network import DialogueNetwork
 from turnstream.models.trainer import Trainer
 from turnstream.models.training_loop import ProgressCallback, fit, seed_of
 from turnstream.models.types import Array, Floats, Ints
-from turnstream.models.weights import WeightsError, assign_weights, load_model, save_model
+from turnstream.models.weights import (
+    WeightsError,
+    assign_weights,
+    check_grown,
+    grow_weights,
+    load_model,
+    save_model,
+)
 
 KIND = "unexpected_intent"
 LARGEST_TOLERANCE = 0.95
@@ -69,6 +76,12 @@ class TrainedUnexpectedIntent:
         }
         save_model(folder, KIND, settings, self.network.variables)
 
+    def go_on_from(self, folder: Path) -> None:
+        """Take the weights of an earlier, smaller model. Raises WeightsError where it does not fit into this one."""
+        settings, weights = load_model(folder, KIND)
+        check_grown({"intents": settings["intents"]}, {"intents": self.intents}, str(folder))
+        grow_weights(self.network.variables, weights, str(folder / "weights.npz"))
+
     @classmethod
     def load(cls, folder: Path) -> "TrainedUnexpectedIntent":
         """Raises WeightsError when the files are damaged, of another kind, or do not fit each other."""
@@ -82,13 +95,23 @@ class TrainedUnexpectedIntent:
 
 
 def train_unexpected_intent(
-    data: TedData, options: UnexpecTEDIntentPolicyOptions, *, progress: ProgressCallback | None = None
+    data: TedData,
+    options: UnexpecTEDIntentPolicyOptions,
+    *,
+    progress: ProgressCallback | None = None,
+    start: Path | None = None,
 ) -> TrainedUnexpectedIntent:
-    """Train on `dialogue_data.intent_data`. Raises ValueError when there is nothing to learn from."""
+    """Train on `dialogue_data.intent_data`.
+
+    start: the folder of an earlier model (`save`) to go on from, whose labels and features come first in the new ones.
+    Raises ValueError when there is nothing to learn from, or `start` does not fit.
+    """
     if not data.sequences:
         raise ValueError("UnexpecTEDIntentPolicy has no user messages with intents to learn from")
     seed = seed_of(options)
     model = TrainedUnexpectedIntent(options, data.size, data.names, {}, seed)
+    if start is not None:
+        model.go_on_from(start)
     trainer = Trainer(
         model.network,
         [model.network.bag],

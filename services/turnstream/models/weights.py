@@ -3,7 +3,7 @@
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,32 @@ def assign_weights(variables: Iterable[Variable], values: Mapping[str, Array], s
             raise WeightsError(f"{source}: {name} is {values[name].shape}, the model needs {tuple(variable.shape)}")
     for name, variable in by_name.items():
         variable.assign(values[name])
+
+
+def grow_weights(variables: Iterable[Variable], values: Mapping[str, Array], source: str) -> None:
+    """Set the variables from a smaller model: its values come first on every axis, what is beyond them stays.
+
+    Variables that the smaller model has not stay as they are. Raises WeightsError, naming `source`, where a value
+    would be lost.
+    """
+    by_name = {variable.name.removesuffix(":0"): variable for variable in variables}
+    if lost := sorted(values.keys() - by_name.keys()):
+        raise WeightsError(f"{source} has weights that the new model lacks: {lost}")
+    for name, value in values.items():
+        now = by_name[name].numpy()
+        if value.ndim != now.ndim or any(old > new for old, new in zip(value.shape, now.shape, strict=True)):
+            raise WeightsError(f"{source}: {name} is {value.shape} and may only grow, the new model has {now.shape}")
+        now[tuple(slice(size) for size in value.shape)] = value
+        by_name[name].assign(now)
+
+
+def check_grown(before: Mapping[str, Sequence[str]], now: Mapping[str, Sequence[str]], source: str) -> None:
+    """Raises WeightsError unless each list of labels `now` begins with the one `before`."""
+    for kind, names in before.items():
+        found = list(now.get(kind, ()))
+        if found[: len(names)] != list(names):
+            lost = sorted(set(names) - set(found))
+            raise WeightsError(f"{source}: the labels '{kind}' may only grow; lost or reordered: {lost or found}")
 
 
 def save_model(folder: Path, kind: str, settings: Mapping[str, Any], variables: Iterable[Variable]) -> None:

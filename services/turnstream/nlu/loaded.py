@@ -6,25 +6,35 @@ from typing import Any
 
 from turnstream.assistant.bundle import Bundle, BundledModel, BundleError
 from turnstream.assistant.components import (
+    CRFEntityExtractorOptions,
+    CustomComponentOptions,
     DIETClassifierOptions,
     DucklingEntityExtractorOptions,
     EntitySynonymMapperOptions,
     FallbackClassifierOptions,
     KeywordIntentClassifierOptions,
+    LogisticRegressionClassifierOptions,
     RegexEntityExtractorOptions,
+    SpacyEntityExtractorOptions,
     options_from_json,
 )
 from turnstream.assistant.domain import DEFAULT_INTENTS
 from turnstream.dialogue.events import EMPTY, IntentScore, ParseData
 from turnstream.features.arrays import TextFeatures
+from turnstream.features.linear import LinearModel
+from turnstream.features.linear_chain import LinearChain
 from turnstream.features.patterns import Pattern
 from turnstream.features.pipeline import FeaturePipeline, FeaturizedText
+from turnstream.nlu.crf_extractor import CrfEntityExtractor
+from turnstream.nlu.custom import CustomStep
 from turnstream.nlu.diet_classifier import DietClassifier, DietLabels
 from turnstream.nlu.duckling import DucklingEntityExtractor
 from turnstream.nlu.fallback_classifier import FallbackClassifier
 from turnstream.nlu.keyword_classifier import KeywordIntentClassifier
+from turnstream.nlu.logistic_regression import LogisticRegressionClassifier
 from turnstream.nlu.payload import read_payload
 from turnstream.nlu.regex_extractor import RegexEntityExtractor
+from turnstream.nlu.spacy_extractor import SpacyEntityExtractor
 from turnstream.nlu.synonym_mapper import EntitySynonymMapper
 from turnstream.nlu.understanding import NluComponent, Outside, Understanding
 
@@ -62,7 +72,7 @@ class LoadedNlu:
             pipeline = FeaturePipeline.from_json(bundle.read_json(PIPELINE_FILE))
             entries = bundle.read_json(COMPONENTS_FILE)["components"]
             models = {model.name: model for model in bundle.models}
-            components = [_component(entry, pipeline, models, bundle.config.language) for entry in entries]
+            components = [_component(entry, pipeline, models, bundle) for entry in entries]
         except (ValueError, KeyError, TypeError) as error:
             raise BundleError(
                 f"{bundle.root}: its NLU files are damaged ({error}). Train the assistant again."
@@ -114,10 +124,18 @@ class LoadedNlu:
 
 
 def _component(
-    entry: Mapping[str, Any], pipeline: FeaturePipeline, models: Mapping[str, BundledModel], language: str
+    entry: Mapping[str, Any], pipeline: FeaturePipeline, models: Mapping[str, BundledModel], bundle: Bundle
 ) -> NluComponent:
     options = options_from_json(entry["options"])
     match options:
+        case LogisticRegressionClassifierOptions():
+            file, intents = entry["file"], tuple(entry.get("intents", ()))
+            weights = LinearModel.load(bundle.path(file)) if file else None
+            return LogisticRegressionClassifier(options, weights, intents)
+        case CRFEntityExtractorOptions():
+            stored = bundle.read_json(entry["file"]) if entry["file"] else {}
+            chains = {name: LinearChain.from_json(chain) for name, chain in stored.items()}
+            return CrfEntityExtractor(options, chains, pipeline)
         case KeywordIntentClassifierOptions():
             return KeywordIntentClassifier(options, dict(entry["keywords"]))
         case RegexEntityExtractorOptions():
@@ -130,7 +148,11 @@ def _component(
             return DietClassifier(options, model, DietLabels(tuple(entry["intents"]), taggers), pipeline)
         case FallbackClassifierOptions():
             return FallbackClassifier(options)
+        case CustomComponentOptions():
+            return CustomStep(options, bundle.root / entry["folder"])
+        case SpacyEntityExtractorOptions():
+            return SpacyEntityExtractor(options, pipeline.models.documents)
         case DucklingEntityExtractorOptions():
-            return DucklingEntityExtractor(options, language)
+            return DucklingEntityExtractor(options, bundle.config.language)
         case _:
             raise ValueError(f"{options.component_name} is no component of a message's pipeline")

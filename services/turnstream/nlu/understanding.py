@@ -1,13 +1,11 @@
-"""A message on its way through the components, and what they may ask outside."""
+"""What the components of NLU may ask outside."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from turnstream.dialogue.events import ExtractedEntity, IntentScore
-from turnstream.features.arrays import TextFeatures
-from turnstream.features.tokens import Token
+from turnstream.features.understanding import Understanding
 from turnstream.inference.asker import ModelAsker
 
 
@@ -21,20 +19,8 @@ class Outside:
     now: Callable[[], float] = time.time
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Understanding:
-    """`intent` is None until a classifier spoke; `ranking` is empty where none gave one."""
-
-    text: str
-    tokens: tuple[Token, ...]
-    features: TextFeatures
-    intent: IntentScore | None = None
-    ranking: tuple[IntentScore, ...] = ()
-    entities: tuple[ExtractedEntity, ...] = ()
-
-    def with_entities(self, found: Sequence[ExtractedEntity]) -> "Understanding":
-        return replace(self, entities=(*self.entities, *found))
-
-
 class NluComponent(Protocol):
     async def process(self, message: Understanding, outside: Outside) -> Understanding: ...
+
+
+__all__ = ["NluComponent", "Outside", "Understanding"]

@@ -14,6 +14,7 @@ from turnstream.dialogue.prediction.ensemble import (
 )
 from turnstream.dialogue.prediction.memory import by_intent
 from turnstream.dialogue.state import DialogueHistory, DialogueState
+from turnstream.policy import coexistence
 from turnstream.policy.policies import Outside, Policy, PolicyInput, RulePolicy
 from turnstream.policy.tables import read_policies
 from turnstream.runtime.errors import Precondition
@@ -67,6 +68,8 @@ class LoadedPolicies:
             raise Precondition(
                 "The assistant has no policies. Name some under 'policies' in its config and train again."
             )
+        if (routed := coexistence.decide(tracker_input.tracker, self._domain)) is not None:
+            return Outcome(routed, (routed.winner,))
         given = replace(tracker_input, visible_history=self._visible(tracker_input.visible_history))
         predictions: dict[int, PolicyPrediction] = {}
         for number, policy in self._cheap_first():

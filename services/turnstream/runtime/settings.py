@@ -19,6 +19,9 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from turnstream.runtime.yaml_text import BadYaml, load_yaml
 
 PREFIX = "TURNSTREAM_"
+RASA_VARIABLES = {"MAX_NUMBER_OF_PREDICTIONS": "conversation.max_actions"}
+"""Variables of a deployment of Rasa that say the same; ours count before them."""
+
 NO_SETTINGS = frozenset({"TURNSTREAM_CRASH_AT", "TURNSTREAM_TIMINGS_FOLDER"})
 """Variables of the prefix that belong to others: crash tests, benchmarks."""
 T = TypeVar("T")
@@ -318,7 +321,7 @@ def _from_environment(
     environment: Mapping[str, str], rows: Mapping[str, SettingRow], problems: list[str]
 ) -> dict[str, Any]:
     by_variable = {row.variable: row for row in rows.values()}
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {RASA_VARIABLES[v]: text for v, text in environment.items() if v in RASA_VARIABLES}
     for variable, text in environment.items():
         if not variable.startswith(PREFIX) or variable in NO_SETTINGS:
             continue

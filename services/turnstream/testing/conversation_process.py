@@ -5,16 +5,19 @@
 LOG is the file of an SQLite log, or the settings of a Kafka log as a JSON object (of an SQLite log, with its `path`).
 It prints `ready` when it begins, and appends the idempotency key of each custom action to CALLS_FILE, as an action
 server that has effects would. What the action does, the text of the message says (see `CountingActions`). SIGTERM
-makes the process hand over and stop.
+makes the process hand over and stop. The environment's AHEAD_S puts its clock ahead by so many seconds.
 """
 
 import asyncio
 import json
+import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from turnstream.api.v1.action_pb2 import RunActionRequest, RunActionResponse
@@ -24,7 +27,7 @@ from turnstream.conversation.loaded import LoadedAssistant
 from turnstream.conversation.services import Services
 from turnstream.conversation.turn import TurnHandler
 from turnstream.conversation.worker import ConversationWorker
-from turnstream.dialogue.events import BotUttered, SlotSet
+from turnstream.dialogue.events import BotUttered, Event, ReminderScheduled, SlotSet
 from turnstream.dialogue.proto import event_to_proto
 from turnstream.dialogue.values import value_from_proto
 from turnstream.runtime.bundles import Bundles
@@ -36,6 +39,7 @@ from turnstream.turnlog.kafka.settings import KafkaSettings
 from turnstream.turnlog.sqlite import SqliteSettings, SqliteTurnLog
 
 ACTION = "action_count"
+AHEAD_S = "AHEAD_S"
 COUNT = "count"
 """The slot that counts the turns in which the action was run, and the intent of every text."""
 DOMAIN = Domain(
@@ -57,7 +61,7 @@ class CountingActions(ScriptedActions):
     """The action counts in a slot and tells what it heard: at once, or as the first word of the text says.
 
     `slow 0.5 ...`: after half a second. `never ...`: never. `wait`: once there is a file beside the file of calls with
-    the suffix `.go`.
+    the suffix `.go`. `remind 0.5 ...`: it sets a reminder that is due half a second later.
     """
 
     def __init__(self, calls: Path) -> None:
@@ -70,10 +74,11 @@ class CountingActions(ScriptedActions):
             file.write(request.idempotency_key + "\n")
         text = request.tracker.latest_message.text
         await self._dawdle(text.split())
-        said = [
+        said: list[Event] = [
             BotUttered(text=f"counted {text}"),
             SlotSet(name="last", value=text),
             SlotSet(name=COUNT, value=count_in(request.tracker) + 1),
+            *_reminder(text.split()),
         ]
         return RunActionResponse(custom=True, events=[event_to_proto(event) for event in said])
 
@@ -86,6 +91,15 @@ class CountingActions(ScriptedActions):
             case ["wait"]:
                 while not self._calls.with_suffix(".go").exists():  # noqa: ASYNC110 (another process makes it)
                     await asyncio.sleep(0.02)
+
+
+def _reminder(words: list[str]) -> list[Event]:
+    match words:
+        case ["remind", seconds, *_]:
+            due = datetime.now(UTC) + timedelta(seconds=float(seconds))
+            return [ReminderScheduled(intent=COUNT, trigger_date_time=due.isoformat(), name="r")]
+        case _:
+            return []
 
 
 def count_in(tracker: Tracker) -> int:
@@ -113,16 +127,22 @@ class Replica:
 
 
 @asynccontextmanager
-async def replica(where: str, calls: Path, timeouts: TimeoutSettings | None = None) -> AsyncIterator[Replica]:
-    """Joins the workers; hands over and leaves at the end."""
+async def replica(
+    where: str, calls: Path, timeouts: TimeoutSettings | None = None, ahead_s: float = 0.0
+) -> AsyncIterator[Replica]:
+    """Joins the workers, with a clock that is ahead; hands over and leaves at the end."""
     log = open_log(where)
     nlu, policy = ScriptedNlu(), ScriptedPolicy({COUNT: [ACTION, "utter_done"]})
     nlu.intents = EveryTextCounts()
     services = ScriptedServices(nlu, policy, CountingActions(calls))
     assistant = LoadedAssistant("v1", DOMAIN, policy_window=5)
     settings = load_settings().conversation
-    handler = TurnHandler(Bundles({"v1": assistant}), Services(services.channels(), timeouts), settings)
-    worker = ConversationWorker(log, handler, settings, partition_of=log.partition_of)
+
+    def clock() -> float:
+        return time.time() + ahead_s
+
+    handler = TurnHandler(Bundles({"v1": assistant}), Services(services.channels(), timeouts), settings, clock)
+    worker = ConversationWorker(log, handler, settings, partition_of=log.partition_of, clock=clock)
     running = asyncio.create_task(worker.run())
     yield Replica(worker, handler, running)
     await worker.stop()
@@ -134,7 +154,7 @@ async def serve(where: str, calls: Path) -> None:
     """Until SIGTERM."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    async with replica(where, calls):
+    async with replica(where, calls, ahead_s=float(os.environ.get(AHEAD_S, "0"))):
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await stopping.wait()

@@ -43,12 +43,23 @@ def train_quietly(request: TrainingRequest) -> TrainingResult:
 
 
 @asynccontextmanager
-async def served(bundle: Path, log: Path, action_url: str | None = None) -> AsyncIterator[Served]:
-    """Serve a bundle; `action_url` is the webhook of its action server."""
+async def served(
+    bundle: Path,
+    log: Path,
+    action_url: str | None = None,
+    calm_url: str | None = None,
+    nlg_url: str | None = None,
+) -> AsyncIterator[Served]:
+    """Serve a bundle; `action_url` is the webhook of its action server, `calm_url` that of another engine.
+
+    `nlg_url` is that of an NLG server.
+    """
     settings: Settings = load_settings(
         environment={}, overrides={"gateway.port": 0, "gateway.enable_api": True, "turn_log.path": str(log)}
     )
     action = Endpoint("action_endpoint", action_url) if action_url else None
-    assistant = Assistant(open_bundle(bundle), Endpoints(action=action))
+    calm = Endpoint("calm_endpoint", calm_url) if calm_url else None
+    nlg = Endpoint("nlg", nlg_url) if nlg_url else None
+    assistant = Assistant(open_bundle(bundle), Endpoints(action=action, calm=calm, nlg=nlg))
     async with whole_assistant(assistant, settings) as assembly, assembly.rest() as rest:
         yield Served(assembly, rest.url)

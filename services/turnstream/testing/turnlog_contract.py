@@ -14,8 +14,9 @@ import pytest
 
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
 from turnstream.turnlog.checker import check_log
-from turnstream.turnlog.errors import Erased, Fenced, InboxFull, LogClosed, OutOfOrder, Unfinished
+from turnstream.turnlog.errors import Erased, Fenced, InboxFull, LogClosed, OutOfOrder, TurnTooLarge, Unfinished
 from turnstream.turnlog.interface import (
+    MAX_AGENDA_BYTES,
     Assignee,
     ConversationState,
     Delivery,
@@ -492,6 +493,73 @@ class TurnLogContract(ABC):
         assert (await running.log.conversation("c")).last_turn == 2
         with pytest.raises(Erased):
             await running.log.wait_for("c", "m1", PATIENCE_S)
+
+    async def commit_with_agenda(self, running: Running, message_id: str, number: int, agenda: bytes | None) -> Lease:
+        await running.log.accept(a_message("c", message_id))
+        delivery = await running.worker.next()
+        await running.log.commit(delivery.lease, a_turn(delivery, number), None, agenda)
+        return delivery.lease
+
+    async def test_an_agenda_is_kept_with_its_turn_until_another_one_replaces_it(self) -> None:
+        running = await self.run()
+        lease = await self.commit_with_agenda(running, "m1", 1, b"call back at ten")
+        assert await running.log.agendas(lease) == {"c": b"call back at ten"}
+        assert (await running.log.conversation("c")).agenda == b"call back at ten"
+        await self.commit_with_agenda(running, "m2", 2, None)
+        assert await running.log.agendas(lease) == {"c": b"call back at ten"}
+        await self.commit_with_agenda(running, "m3", 3, b"at eleven")
+        assert await running.log.agendas(lease) == {"c": b"at eleven"}
+        await self.commit_with_agenda(running, "m4", 4, b"")
+        assert await running.log.agendas(lease) == {}
+        assert (await running.log.conversation("c")).agenda == b""
+
+    async def test_the_next_owner_knows_the_agendas_and_nobody_else(self) -> None:
+        running = await self.run()
+        lease = await self.commit_with_agenda(running, "m1", 1, b"call back at ten")
+        other = running.log.partition_of("c") + 1
+        assert await running.log.agendas(running.worker.leases[other % running.log.partitions]) == {}
+        await self.crash(running.log)
+        running = await self.run()
+        await running.worker.holds(running.log.partitions)
+        mine = running.worker.leases[lease.partition]
+        assert await running.log.agendas(mine) == {"c": b"call back at ten"}
+        with pytest.raises(Fenced):
+            await running.log.agendas(lease)
+
+    async def test_an_agenda_of_a_turn_that_is_refused_is_not_kept(self) -> None:
+        running = await self.run()
+        await running.log.accept(a_message("c", "m1"))
+        delivery = await running.worker.next()
+        with pytest.raises(OutOfOrder):
+            await running.log.commit(delivery.lease, a_turn(delivery, 2), None, b"never")
+        with pytest.raises(TurnTooLarge):
+            await running.log.commit(delivery.lease, a_turn(delivery, 1), None, bytes(MAX_AGENDA_BYTES + 1))
+        assert await running.log.agendas(delivery.lease) == {}
+
+    async def test_an_erased_conversation_has_no_agenda(self) -> None:
+        running = await self.run()
+        await self.commit_with_agenda(running, "m1", 1, b"call back at ten")
+        message = InboxMessage(conversation_id="c", message_id="e1")
+        message.erasure.reason = "asked for"
+        await running.log.accept(message)
+        delivery = await running.worker.next()
+        record = a_turn(delivery, 2, "")
+        record.events.add().conversation_erased.SetInParent()
+        await running.log.commit(delivery.lease, record)
+        assert await running.log.agendas(delivery.lease) == {}
+
+    async def test_a_message_of_the_workers_own_is_delivered_once_however_often_it_is_put_and_however_much_waits(
+        self,
+    ) -> None:
+        running = Running(await self.open_log(max_unanswered=1))
+        await running.log.accept(a_message("c", "m1"))
+        with pytest.raises(InboxFull):
+            await running.log.accept(a_message("c", "m2"))
+        for _ in range(2):
+            await running.log.put(a_message("c", "reminder"))
+        assert [(await running.worker.next()).message.message_id for _ in range(2)] == ["m1", "reminder"]
+        await running.log.put(a_message("c", "last"))
+        assert (await running.worker.next()).message.message_id == "last"
 
     async def test_whoever_waits_hears_that_the_log_is_closed(self) -> None:
         log = await self.open_log()

@@ -6,24 +6,31 @@ from typing import Any
 
 from turnstream.assistant.components import (
     ComponentOptions,
+    CRFEntityExtractorOptions,
+    CustomComponentOptions,
     DIETClassifierOptions,
     DucklingEntityExtractorOptions,
     EntitySynonymMapperOptions,
     FallbackClassifierOptions,
     KeywordIntentClassifierOptions,
+    LogisticRegressionClassifierOptions,
     RegexEntityExtractorOptions,
     ResponseSelectorOptions,
+    SpacyEntityExtractorOptions,
     options_to_json,
 )
+from turnstream.assistant.components.custom import load_class
 from turnstream.assistant.domain import Domain
+from turnstream.assistant.location import Location
 from turnstream.assistant.nlu_data import NluData
 from turnstream.assistant.problems import Problem, Problems
 from turnstream.features.arrays import FeatureSpec
 from turnstream.features.patterns import Pattern, read_patterns
 from turnstream.features.pipeline import FeaturePipeline
-from turnstream.features.training_data import DietData, SelectorData
+from turnstream.features.training_data import CrfData, DietData, IntentData, SelectorData
+from turnstream.training.finetuning import ModelStart, Start
 from turnstream.training.keywords import fit_keywords
-from turnstream.training.nlu_labels import diet_data, selector_data
+from turnstream.training.nlu_labels import KnownLabels, crf_data, diet_data, intent_data, selector_data
 from turnstream.training.synonyms import fit_synonyms
 
 Json = dict[str, Any]
@@ -40,6 +47,7 @@ class DietTraining:
     options: DIETClassifierOptions
     data: DietData | None
     spec: FeatureSpec
+    start: ModelStart | None = None
 
     def entry(self) -> Json:
         data = self.data
@@ -63,6 +71,7 @@ class SelectorTraining:
     options: ResponseSelectorOptions
     data: SelectorData | None
     spec: FeatureSpec
+    start: ModelStart | None = None
 
     def entry(self) -> Json:
         return {
@@ -74,6 +83,34 @@ class SelectorTraining:
 
 
 @dataclass(frozen=True, slots=True)
+class LinearTraining:
+    """A LogisticRegressionClassifier or CRFEntityExtractor to train and write as `file`.
+
+    `data` is None where there is nothing to learn: then nothing is written.
+    """
+
+    file: str
+    options: LogisticRegressionClassifierOptions | CRFEntityExtractorOptions
+    data: IntentData | CrfData | None
+    spec: FeatureSpec
+
+    def entry(self) -> Json:
+        entry = {"options": options_to_json(self.options), "file": self.file if self.data else None}
+        return entry | {"intents": list(self.data.names)} if isinstance(self.data, IntentData) else entry
+
+
+@dataclass(frozen=True, slots=True)
+class CustomTraining:
+    """A component of the author's own; what it learns goes into `folder`."""
+
+    folder: str
+    options: CustomComponentOptions
+
+    def entry(self) -> Json:
+        return {"options": options_to_json(self.options), "folder": self.folder}
+
+
+@dataclass(frozen=True, slots=True)
 class NluArtifacts:
     """What training puts in the bundle: `nlu/pipeline.json`, `nlu/components.json`, `selection/selectors.json`."""
 
@@ -81,6 +118,8 @@ class NluArtifacts:
     components: tuple[Mapping[str, Any], ...]
     diets: tuple[DietTraining, ...]
     selectors: tuple[SelectorTraining, ...]
+    linear: tuple[LinearTraining, ...]
+    custom: tuple[CustomTraining, ...]
     retrieval_intents: tuple[str, ...]
     warnings: tuple[Problem, ...] = ()
 
@@ -98,13 +137,17 @@ class NluArtifacts:
         }
 
 
-def fit_nlu(options: Sequence[ComponentOptions], nlu: NluData, domain: Domain) -> NluArtifacts:
+def fit_nlu(
+    options: Sequence[ComponentOptions], nlu: NluData, domain: Domain, start: Start | None = None
+) -> NluArtifacts:
     """Fit the pipeline on the NLU data; the components were checked before (`assistant.check_config`).
 
-    Raises ProjectError for invalid regular expressions.
+    start: an earlier bundle, whose vocabularies and labels stay. Raises ProjectError for invalid regular expressions,
+    and for labels of `start` that the data has lost.
     """
     problems = Problems()
-    fitting = _Fitting(nlu, domain, FeaturePipeline.fit(options, nlu, domain), problems)
+    pipeline = FeaturePipeline.fit(options, nlu, domain, start.pipeline() if start else None)
+    fitting = _Fitting(nlu, domain, pipeline, problems, start)
     for option in options:
         fitting.add(option)
     problems.raise_if_any()
@@ -113,6 +156,8 @@ def fit_nlu(options: Sequence[ComponentOptions], nlu: NluData, domain: Domain) -
         components=tuple(fitting.components),
         diets=tuple(fitting.diets),
         selectors=tuple(fitting.selectors),
+        linear=tuple(fitting.linear),
+        custom=tuple(fitting.custom),
         retrieval_intents=tuple(sorted({e.base_intent or "" for e in nlu.examples if e.is_retrieval})),
         warnings=tuple(problems.warnings),
     )
@@ -124,9 +169,12 @@ class _Fitting:
     domain: Domain
     pipeline: FeaturePipeline
     problems: Problems
+    start: Start | None
     components: list[Json] = field(default_factory=list)
     diets: list[DietTraining] = field(default_factory=list)
     selectors: list[SelectorTraining] = field(default_factory=list)
+    linear: list[LinearTraining] = field(default_factory=list)
+    custom: list[CustomTraining] = field(default_factory=list)
 
     def add(self, options: ComponentOptions) -> None:
         match options:
@@ -134,6 +182,14 @@ class _Fitting:
                 self._add_diet(options)
             case ResponseSelectorOptions():
                 self._add_selector(options)
+            case LogisticRegressionClassifierOptions():
+                self._add_linear(
+                    options, "logistic_regression", "npz", intent_data(self.nlu, self.pipeline, self.problems)
+                )
+            case CRFEntityExtractorOptions():
+                self._add_linear(options, "crf", "json", crf_data(options, self.nlu, self.pipeline, self.problems))
+            case CustomComponentOptions():
+                self._add_custom(options)
             case KeywordIntentClassifierOptions():
                 keywords = fit_keywords(self.nlu, options.case_sensitive, self.problems)
                 self._add_component(options, keywords=[list(pair) for pair in keywords.items()])
@@ -141,7 +197,7 @@ class _Fitting:
                 self._add_component(options, patterns=[pattern.to_json() for pattern in self._patterns(options)])
             case EntitySynonymMapperOptions():
                 self._add_component(options, synonyms=fit_synonyms(self.nlu, self.problems))
-            case FallbackClassifierOptions() | DucklingEntityExtractorOptions():
+            case FallbackClassifierOptions() | DucklingEntityExtractorOptions() | SpacyEntityExtractorOptions():
                 self._add_component(options)
             case _:
                 pass  # Tokenizers and featurizers are in the pipeline; the rest was refused before.
@@ -151,15 +207,42 @@ class _Fitting:
 
     def _add_diet(self, options: DIETClassifierOptions) -> None:
         model = f"diet-{len(self.diets) + 1}" if self.diets else "diet"
-        data = diet_data(options, self.nlu, self.pipeline.selected(options.featurizers), self.problems)
-        training = DietTraining(model, options, data, self.pipeline.message_spec)
+        pipeline, known = self.pipeline.selected(options.featurizers), KnownLabels(model, self.start)
+        data = diet_data(options, self.nlu, pipeline, self.problems, known)
+        training = DietTraining(model, options, data, self.pipeline.message_spec, self._start_of(model))
         self.diets.append(training)
+        self.components.append(training.entry())
+
+    def _add_custom(self, options: CustomComponentOptions) -> None:
+        component = load_class(options.path)
+        for fault in component.find_faults(options.options):
+            self.problems.error(Location("config.yml"), f"{options.path}: {fault}")
+        training = CustomTraining(f"nlu/custom-{len(self.custom) + 1}", options)
+        self.custom.append(training)
+        self.components.append(training.entry())
+
+    def _add_linear(
+        self,
+        options: LogisticRegressionClassifierOptions | CRFEntityExtractorOptions,
+        name: str,
+        suffix: str,
+        data: IntentData | CrfData | None,
+    ) -> None:
+        file = f"nlu/{name}-{len(self.linear) + 1}.{suffix}"
+        training = LinearTraining(file, options, data, self.pipeline.message_spec)
+        self.linear.append(training)
         self.components.append(training.entry())
 
     def _add_selector(self, options: ResponseSelectorOptions) -> None:
         name = options.retrieval_intent or "default"
-        data = selector_data(options.retrieval_intent, self.nlu, self.domain, self.pipeline, self.problems)
-        self.selectors.append(SelectorTraining(name, f"selector-{name}", options, data, self.pipeline.spec))
+        model = f"selector-{name}"
+        known = KnownLabels(model, self.start)
+        data = selector_data(options.retrieval_intent, self.nlu, self.domain, self.pipeline, self.problems, known)
+        spec, start = self.pipeline.spec, self._start_of(model)
+        self.selectors.append(SelectorTraining(name, model, options, data, spec, start))
+
+    def _start_of(self, model: str) -> ModelStart | None:
+        return self.start.model(model) if self.start else None
 
     def _patterns(self, options: RegexEntityExtractorOptions) -> tuple[Pattern, ...]:
         return read_patterns(

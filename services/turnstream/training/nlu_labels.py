@@ -1,34 +1,66 @@
 """Featurized examples with their labels: the training data of DIET and of the response selectors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from turnstream.assistant.components import DIETClassifierOptions
+from turnstream.assistant.components import CRFEntityExtractorOptions, DIETClassifierOptions
 from turnstream.assistant.domain import RESPONSE_PREFIX, Domain
 from turnstream.assistant.nlu_data import EntityAnnotation, Example, NluData
 from turnstream.assistant.problems import Problems
 from turnstream.features.arrays import MAX_TOKENS, Ints, TextFeatures
 from turnstream.features.bilou import TAGGERS, LabelledSpan, encode, is_aligned, tag_names
+from turnstream.features.crf_features import TokenFeatures, crf_features
 from turnstream.features.pipeline import FeaturePipeline
 from turnstream.features.tokens import Token
-from turnstream.features.training_data import NO_LABEL, DietData, SelectorData, TaggerData
+from turnstream.features.training_data import NO_LABEL, CrfData, DietData, IntentData, SelectorData, TaggerData
+from turnstream.training.finetuning import Start
 
 MIN_LABELS = 2
 """With fewer there is nothing to tell apart."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownLabels:
+    """Labels that `model` learnt in an earlier training, which stay and come first; none without a `start`."""
+
+    model: str
+    start: Start | None = None
+
+    def grown(self, kind: str, key: str, found: Sequence[str], problems: Problems) -> tuple[str, ...]:
+        """`found`, after those that the earlier model has under `key`."""
+        if self.start is None:
+            return tuple(found)
+        return self.start.grown(kind, self.start.nlu_entry(self.model).get(key, ()), found, problems)
+
+    def grown_tags(self, tagger: str, found: Sequence[str], problems: Problems) -> tuple[str, ...]:
+        """`found`, after the tags that the earlier model's tagger has."""
+        if self.start is None:
+            return tuple(found)
+        before = self.start.nlu_entry(self.model).get("taggers", {}).get(tagger, ())
+        return self.start.grown(f"{tagger} tag", before, found, problems)
+
+
 def diet_data(
-    options: DIETClassifierOptions, nlu: NluData, pipeline: FeaturePipeline, problems: Problems
+    options: DIETClassifierOptions,
+    nlu: NluData,
+    pipeline: FeaturePipeline,
+    problems: Problems,
+    known: KnownLabels,
 ) -> DietData | None:
     """None where the examples have neither two intents nor an entity that the options let it learn.
 
     Annotations that do not end where tokens do become warnings.
     """
     intents = _intent_names(nlu, problems) if options.intent_classification else ()
+    intents = known.grown("intent", "intents", intents, problems)
     texts = [pipeline.featurize(example.text) for example in nlu.examples]
     tokens = [text.tokens[:MAX_TOKENS] for text in texts]
-    taggers = _taggers(nlu, tokens, bilou=options.BILOU_flag) if options.entity_recognition else ()
+    taggers: tuple[TaggerData, ...] = ()
+    if options.entity_recognition:
+        found = (_tagger(name, nlu, tokens, options.BILOU_flag, known, problems) for name in TAGGERS)
+        taggers = tuple(tagger for tagger in found if tagger is not None)
     if taggers:
         _warn_of_misaligned(nlu, tokens, problems)
     if not intents and not taggers:
@@ -39,11 +71,62 @@ def diet_data(
         intents=np.array([number.get(e.base_intent or "", NO_LABEL) for e in nlu.examples], np.int32),
         intent_names=intents,
         taggers=taggers,
+        intent_words=_words_of(intents, pipeline),
     )
 
 
+def intent_data(nlu: NluData, pipeline: FeaturePipeline, problems: Problems) -> IntentData | None:
+    """None where the examples have fewer than two intents."""
+    names = _intent_names(nlu, problems)
+    if not names:
+        return None
+    number = {name: i for i, name in enumerate(names)}
+    examples = [example for example in nlu.examples if example.base_intent]
+    return IntentData(
+        texts=tuple(pipeline.featurize(example.text).features for example in examples),
+        intents=np.array([number[example.base_intent or ""] for example in examples], np.int32),
+        names=names,
+    )
+
+
+def crf_data(
+    options: CRFEntityExtractorOptions, nlu: NluData, pipeline: FeaturePipeline, problems: Problems
+) -> CrfData | None:
+    """None where no entity is annotated. Annotations that do not end where tokens do become warnings."""
+    if not any(example.entities for example in nlu.examples):
+        return None
+    texts = [pipeline.featurize(example.text) for example in nlu.examples]
+    tokens = [text.tokens[:MAX_TOKENS] for text in texts]
+    _warn_of_misaligned(nlu, tokens, problems)
+    patterns = [pipeline.patterns_of(e.text, some)[:MAX_TOKENS] for e, some in zip(nlu.examples, tokens, strict=True)]
+    sequences: dict[str, list[list[TokenFeatures]]] = {}
+    tags: dict[str, list[tuple[str, ...]]] = {}
+    for name in TAGGERS:
+        found = [list(_spans(name, example)) for example in nlu.examples]
+        if not any(found):
+            continue
+        entity_tags = tags.get("entity", [None] * len(texts))
+        sequences[name] = [
+            crf_features(
+                tokens[i],
+                options.features,
+                patterns=patterns[i],
+                dense=text.features.dense,
+                entity_tags=entity_tags[i],
+            )
+            for i, text in enumerate(texts)
+        ]
+        tags[name] = [encode(some, spans, bilou=options.BILOU_flag) for some, spans in zip(tokens, found, strict=True)]
+    return CrfData(sequences, tags)
+
+
 def selector_data(
-    retrieval_intent: str | None, nlu: NluData, domain: Domain, pipeline: FeaturePipeline, problems: Problems
+    retrieval_intent: str | None,
+    nlu: NluData,
+    domain: Domain,
+    pipeline: FeaturePipeline,
+    problems: Problems,
+    known: KnownLabels,
 ) -> SelectorData | None:
     """The examples of one retrieval intent, or of all where it is None. None where they have fewer than two."""
     examples = [e for e in nlu.examples if e.is_retrieval and retrieval_intent in (None, e.base_intent)]
@@ -53,6 +136,7 @@ def selector_data(
             what = f"a response selector needs the examples of two responses at least; there is '{keys[0]}' alone"
             problems.warning(example.location, f"{what}, so none is selected.")
         return None
+    keys = known.grown("response", "intent_response_keys", keys, problems)
     number = {key: i for i, key in enumerate(keys)}
     return SelectorData(
         texts=tuple(pipeline.featurize(example.text).features for example in examples),
@@ -60,6 +144,11 @@ def selector_data(
         keys=keys,
         key_texts=tuple(_response_features(key, domain, pipeline) for key in keys),
     )
+
+
+def _words_of(intents: Sequence[str], pipeline: FeaturePipeline) -> tuple[tuple[str, ...], ...]:
+    words = tuple(pipeline.intent_words(intent) for intent in intents)
+    return words if any(len(some) > 1 for some in words) else ()
 
 
 def _intent_names(nlu: NluData, problems: Problems) -> tuple[str, ...]:
@@ -72,17 +161,14 @@ def _intent_names(nlu: NluData, problems: Problems) -> tuple[str, ...]:
     return ()
 
 
-def _taggers(nlu: NluData, tokens: list[tuple[Token, ...]], *, bilou: bool) -> tuple[TaggerData, ...]:
-    found = (_tagger(name, nlu, tokens, bilou=bilou) for name in TAGGERS)
-    return tuple(tagger for tagger in found if tagger is not None)
-
-
-def _tagger(name: str, nlu: NluData, tokens: list[tuple[Token, ...]], *, bilou: bool) -> TaggerData | None:
+def _tagger(
+    name: str, nlu: NluData, tokens: list[tuple[Token, ...]], bilou: bool, known: KnownLabels, problems: Problems
+) -> TaggerData | None:
     spans = [tuple(_spans(name, example)) for example in nlu.examples]
     labels = {span.label for example_spans in spans for span in example_spans}
     if not labels:
         return None
-    tags = tag_names(labels, bilou=bilou)
+    tags = known.grown_tags(name, tag_names(labels, bilou=bilou), problems)
     number = {tag: i for i, tag in enumerate(tags)}
 
     def numbers(place: int) -> Ints:

@@ -4,16 +4,23 @@ import importlib
 import os
 import shutil
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 from turnstream.assistant.bundle import Bundle, BundleWriter
 from turnstream.models.training_loop import ProgressCallback, TrainingProgress
 from turnstream.runtime.quiet import quiet_stderr
+from turnstream.training.finetuning import WEIGHTS_DIR
 
 FINGERPRINTS = "fingerprints"
+FURTHER = "further "
+"""Stands before the fingerprint of what was trained further from an earlier bundle: training from the beginning gives
+another model from the same input.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,7 @@ class PartOutcome:
 
 
 class Reporter(Protocol):
-    """Who is told how training goes."""
+    """Who is told how training goes. Parts that are trained side by side tell it from threads of their own."""
 
     def begin(self, part: str) -> None: ...
 
@@ -38,46 +45,95 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A trained network: `build` trains it and writes the SavedModel `model` and the `files` that belong to it."""
+    """What is trained: `build` trains it and writes the SavedModel `model`, where it is a network, and its `files`.
+
+    An empty `fingerprint` is that of nothing: the part is made each time.
+    """
 
     name: str
     fingerprint: str
-    model: str
+    model: str | None
     build: Callable[[BundleWriter, ProgressCallback], None]
     files: tuple[str, ...] = ()
 
 
+class _Stopped(Exception):
+    """Another part failed, or the training was interrupted."""
+
+
 def make(
-    parts: Iterable[Part], writer: BundleWriter, earlier: Bundle | None, reporter: Reporter
+    parts: Iterable[Part],
+    writer: BundleWriter,
+    earlier: Bundle | None,
+    reporter: Reporter,
+    *,
+    further: bool = False,
+    cores: int | None = None,
 ) -> tuple[PartOutcome, ...]:
-    """Make every part, or copy it from `earlier` where that has it from the same input."""
+    """Make every part, or copy it from `earlier` where that has it from the same input.
+
+    further: whether parts go on from those of `earlier`. What is to be trained runs side by side, on `cores` threads at
+    most (None: the machine's).
+    """
+    parts = tuple(parts)
     known: Mapping[str, str] = earlier.manifest.facts.get(FINGERPRINTS, {}) if earlier else {}
-    outcomes = []
+    taken = {part.name: found for part in parts if (found := _same(part, known, further)) and earlier is not None}
+    outcomes: dict[str, PartOutcome] = {}
     for part in parts:
-        reporter.begin(part.name)
-        if earlier is not None and known.get(part.name) == part.fingerprint:
+        if part.name in taken and earlier is not None:
+            reporter.begin(part.name)
             _copy(part, earlier, writer)
-            outcome = PartOutcome(part.name, True, 0.0, {})
-        else:
-            outcome = _build(part, writer, reporter)
-        writer.facts.setdefault(FINGERPRINTS, {})[part.name] = part.fingerprint
-        reporter.end(outcome)
-        outcomes.append(outcome)
-    return tuple(outcomes)
+            outcomes[part.name] = PartOutcome(part.name, True, 0.0, {})
+            reporter.end(outcomes[part.name])
+    remaining = [part for part in parts if part.name not in taken]
+    outcomes |= {outcome.name: outcome for outcome in _build_all(remaining, writer, reporter, cores)}
+    prefix = FURTHER if further else ""
+    fingerprints = {part.name: taken.get(part.name, prefix + part.fingerprint) for part in parts}
+    writer.facts.setdefault(FINGERPRINTS, {}).update(fingerprints)
+    return tuple(outcomes[part.name] for part in parts)
 
 
-def _build(part: Part, writer: BundleWriter, reporter: Reporter) -> PartOutcome:
+def _same(part: Part, known: Mapping[str, str], further: bool) -> str | None:
+    """The fingerprint of the earlier part where it came from the same input."""
+    if not part.fingerprint:
+        return None
+    accepted = (part.fingerprint, FURTHER + part.fingerprint) if further else (part.fingerprint,)
+    found = known.get(part.name)
+    return found if found in accepted else None
+
+
+def _build_all(parts: Sequence[Part], writer: BundleWriter, reporter: Reporter, cores: int | None) -> list[PartOutcome]:
+    if not parts:
+        return []
+    if any(part.model for part in parts):
+        _load_tensorflow()
+    stop = threading.Event()
+    with ThreadPoolExecutor(min(len(parts), cores or os.cpu_count() or 1)) as threads:
+        running = [threads.submit(_build, part, writer, reporter, stop) for part in parts]
+        try:
+            return [future.result() for future in running]
+        except BaseException:
+            stop.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _build(part: Part, writer: BundleWriter, reporter: Reporter, stop: threading.Event) -> PartOutcome:
     metrics: dict[str, float] = {}
 
     def progress(state: TrainingProgress) -> None:
+        if stop.is_set():
+            raise _Stopped
         metrics.update(state.metrics)
         metrics.update({f"validation {name}": value for name, value in state.validation.items()})
         reporter.progress(part.name, state)
 
-    _load_tensorflow()
+    reporter.begin(part.name)
     started = time.monotonic()
     part.build(writer, progress)
-    return PartOutcome(part.name, False, time.monotonic() - started, metrics)
+    outcome = PartOutcome(part.name, False, time.monotonic() - started, metrics)
+    reporter.end(outcome)
+    return outcome
 
 
 def _load_tensorflow() -> None:
@@ -91,6 +147,11 @@ def _load_tensorflow() -> None:
 def _copy(part: Part, earlier: Bundle, writer: BundleWriter) -> None:
     for name in part.files:
         shutil.copyfile(earlier.path(name), writer.path(name))
+    if part.model is None:
+        return
     trained = next(model for model in earlier.models if model.name == part.model)
     source = earlier.models_dir / trained.name / str(trained.version)
     shutil.copytree(source, writer.add_model(trained.name, trained.version))
+    weights = f"{WEIGHTS_DIR}/{trained.name}"
+    if earlier.has(f"{weights}/weights.npz"):
+        shutil.copytree(earlier.path(weights), writer.path(weights))

@@ -1,6 +1,6 @@
 """The networks of the policies as parts of a bundle: TED and UnexpecTED."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from turnstream.assistant.bundle import BundleWriter
@@ -15,13 +15,18 @@ from turnstream.features.states import StateEncoder
 from turnstream.models.dialogue_data import dialogue_data, intent_data
 from turnstream.models.training_loop import ProgressCallback
 from turnstream.training.dialogues import TrainingDialogue, TrainingDialogues
+from turnstream.training.finetuning import WEIGHTS_DIR, Start
 from turnstream.training.fingerprints import fingerprint
 from turnstream.training.parts import Part
 from turnstream.training.policies import ModelPolicy, PolicyArtifacts
 
 
 def policy_parts(
-    tables: PolicyArtifacts, dialogues: TrainingDialogues, domain: Domain, data_fingerprint: str
+    tables: PolicyArtifacts,
+    dialogues: TrainingDialogues,
+    domain: Domain,
+    data_fingerprint: str,
+    start: Start | None = None,
 ) -> Iterator[Part]:
     """A part for each policy with a network. `data_fingerprint` stands for stories, rules and domain."""
     for number, policy in enumerate(tables.models):
@@ -29,7 +34,7 @@ def policy_parts(
         kind = _KINDS[type(options)]
         model = kind.model if number == _first(tables.models, type(options)) else f"{kind.model}-{number}"
         key = fingerprint(data_fingerprint, options_to_json(options))
-        yield Part(f"{kind.label} ({model})", key, model, kind(policy, model, dialogues, domain), (policy.part,))
+        yield Part(f"{kind.label} ({model})", key, model, kind(policy, model, dialogues, domain, start), (policy.part,))
 
 
 def _first(policies: Sequence[ModelPolicy], kind: type[NetworkPolicyOptions]) -> int:
@@ -40,15 +45,23 @@ class _Builder:
     label = ""
     model = ""
 
-    def __init__(self, policy: ModelPolicy, model: str, dialogues: TrainingDialogues, domain: Domain) -> None:
+    def __init__(
+        self, policy: ModelPolicy, model: str, dialogues: TrainingDialogues, domain: Domain, start: Start | None
+    ) -> None:
         self._policy = policy
         self._model = model
         self._dialogues: tuple[TrainingDialogue, ...] = dialogues.for_models
         self._domain = domain
-        self._encoder = StateEncoder.of(domain)
+        self._start = start.model(model) if start else None
+        self._before: Mapping[str, Any] = start.policy_entry(policy.part) if start and self._start else {}
+        self._encoder = StateEncoder.of(domain, earlier=start.encoder(policy.part) if start and self._start else None)
 
     def __call__(self, writer: BundleWriter, progress: ProgressCallback) -> None:
         raise NotImplementedError
+
+    def _labels(self, key: str, found: Iterable[str]) -> tuple[str, ...]:
+        """The labels that the earlier model has, and then the new ones."""
+        return tuple(dict.fromkeys([*self._before.get(key, ()), *found]))
 
     def _write(self, writer: BundleWriter, **content: Any) -> None:
         part = {"model": self._model, "encoder": self._encoder.to_json(), **content}
@@ -65,10 +78,13 @@ class _TedBuilder(_Builder):
 
         options = self._policy.options
         assert isinstance(options, TEDPolicyOptions)
-        actions = self._domain.action_names
+        actions, start = self._labels("actions", self._domain.action_names), self._start
         pairs = [(dialogue.states, _learned(dialogue)) for dialogue in self._dialogues]
         data = dialogue_data(pairs, self._encoder, actions, options.history_window)
-        train_ted(data, options, progress=progress).export(writer.add_model(self._model))
+        options = start.shortened(options) if start else options
+        model = train_ted(data, options, progress=progress, start=start.weights if start else None)
+        model.export(writer.add_model(self._model))
+        model.save(writer.path(f"{WEIGHTS_DIR}/{self._model}"))
         self._write(writer, actions=list(actions))
 
 
@@ -81,10 +97,14 @@ class _UnexpectedIntentBuilder(_Builder):
 
         options = self._policy.options
         assert isinstance(options, UnexpecTEDIntentPolicyOptions)
-        stories = [dialogue.states for dialogue in self._dialogues]
-        data = intent_data(stories, self._encoder, tuple(self._domain.intents), options.history_window)
-        model = train_unexpected_intent(data, options, progress=progress)
+        stories, start = [dialogue.states for dialogue in self._dialogues], self._start
+        data = intent_data(
+            stories, self._encoder, self._labels("intents", self._domain.intents), options.history_window
+        )
+        options = start.shortened(options) if start else options
+        model = train_unexpected_intent(data, options, progress=progress, start=start.weights if start else None)
         model.export(writer.add_model(self._model))
+        model.save(writer.path(f"{WEIGHTS_DIR}/{self._model}"))
         self._write(writer, intents=list(model.intents), thresholds=dict(model.thresholds))
 
 

@@ -23,11 +23,12 @@ MAX_WAYS = 100_000
 
 @dataclass(frozen=True)
 class StoryPath:
-    """A conversation on its way through the stories."""
+    """A conversation on its way through the stories; `steps` are those it took, one branch of each `or`."""
 
     names: tuple[str, ...]
     dialogue: Dialogue
     location: Location
+    steps: tuple[Step, ...] = ()
 
     @property
     def name(self) -> str:
@@ -143,7 +144,7 @@ class _Walk:
     def _step(self, path: StoryPath, step: Step) -> StoryPath:
         dialogue = path.dialogue.branch()
         dialogue.extend(events_of(step, self._domain, _latest(dialogue), not _has_action(dialogue)))
-        return replace(path, dialogue=dialogue)
+        return replace(path, dialogue=dialogue, steps=(*path.steps, step))
 
     def _distinct(self, paths: Iterable[StoryPath]) -> list[StoryPath]:
         """Dialogues that look the same to every policy and checkpoint go on as one."""

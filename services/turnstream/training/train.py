@@ -15,11 +15,13 @@ from turnstream.assistant.project import Project
 from turnstream.assistant.reader import ProjectPaths
 from turnstream.assistant.suggested import with_suggestions
 from turnstream.assistant.validation import load_project
+from turnstream.dialogue.slots import check_slot_classes
 from turnstream.training.dialogues import TrainingDialogues, training_dialogues
+from turnstream.training.finetuning import Start, check_same_networks
 from turnstream.training.fingerprints import fingerprint
 from turnstream.training.nlu_components import NluArtifacts, fit_nlu
 from turnstream.training.nlu_parts import nlu_parts
-from turnstream.training.parts import FINGERPRINTS, Part, PartOutcome, Reporter, make
+from turnstream.training.parts import FINGERPRINTS, FURTHER, Part, PartOutcome, Reporter, make
 from turnstream.training.policies import PolicyArtifacts, train_rule_and_memory_policies
 from turnstream.training.policy_parts import policy_parts
 
@@ -28,13 +30,25 @@ PROJECT_FINGERPRINT = "project"
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """`name` None: a timestamp. `force`: reuse nothing. `augmentation`: how often stories are glued together."""
+    """`name` None: a timestamp. `force`: reuse nothing. `augmentation`: how often stories are glued together.
+
+    `finetune`: a bundle, or a folder of them, whose networks are trained further for the share `epoch_fraction` of
+    their epochs.
+    """
 
     paths: ProjectPaths
     out: Path
     name: str | None = None
     augmentation: int = 50
     force: bool = False
+    finetune: Path | None = None
+    epoch_fraction: float = 1.0
+
+    def start(self) -> Start | None:
+        """Raises BundleError where `finetune` is no bundle."""
+        if self.finetune is None:
+            return None
+        return Start(open_bundle(find_bundle(self.finetune)), self.epoch_fraction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +72,17 @@ class _Prepared:
     nlu: NluArtifacts
     dialogues: TrainingDialogues
     tables: PolicyArtifacts
+    start: Start | None
 
 
 def train(request: TrainingRequest, reporter: Reporter) -> TrainingResult:
-    """Train a project. Raises ProjectError, with nothing written, where it is refused."""
+    """Train a project. Raises ProjectError, with nothing written, where it is refused.
+
+    Raises BundleError where there is no bundle to go on from.
+    """
     prepared, warnings = _read(request)
     whole = fingerprint(replace(prepared.project, tests=()), request.augmentation)
-    earlier = None if request.force else _newest(request.out)
+    earlier = None if request.force else _earlier(request, prepared.start)
     facts = _facts(prepared)
     if earlier is not None and _is_current(earlier, whole, request):
         return TrainingResult(earlier.root, False, (), warnings, facts)
@@ -74,14 +92,6 @@ def train(request: TrainingRequest, reporter: Reporter) -> TrainingResult:
         outcomes = _write(prepared, writer, earlier, reporter, whole)
         path = writer.commit()
     return TrainingResult(path, True, outcomes, warnings, facts)
-
-
-def check(paths: ProjectPaths) -> tuple[Problem, ...]:
-    """What training would warn of, contradictions of rules and stories included; nothing is trained or written.
-
-    Raises ProjectError where training would refuse.
-    """
-    return _read(TrainingRequest(paths, Path(), augmentation=0))[1]
 
 
 def _read(request: TrainingRequest) -> tuple[_Prepared, tuple[Problem, ...]]:
@@ -97,13 +107,21 @@ def _prepare(project: Project, request: TrainingRequest, problems: Problems) -> 
     config = with_suggestions(project.config)
     pipeline = _options(config.pipeline or (), problems)
     policies = _options(config.policies or (), problems)
+    check_slot_classes(project.domain, problems)
     problems.raise_if_any()
-    nlu = fit_nlu(pipeline, project.nlu, project.domain)
+    start = request.start()
+    if start is not None:
+        written = (*(config.pipeline or ()), *(config.policies or ()))
+        check_same_networks(start, written, (*pipeline, *policies), problems)
+        problems.raise_if_any()
+    nlu = fit_nlu(pipeline, project.nlu, project.domain, start)
     dialogues = training_dialogues(
         project.stories, project.rules, project.domain, problems, augmentation=request.augmentation
     )
     tables = train_rule_and_memory_policies(policies, dialogues, project.domain, problems)
-    return _Prepared(project, pipeline, policies, nlu, dialogues, tables)
+    if start is not None:
+        start.check_domain([model.part for model in tables.models], project.domain, problems)
+    return _Prepared(project, pipeline, policies, nlu, dialogues, tables, start)
 
 
 def _options(configured: Sequence[ComponentConfig], problems: Problems) -> tuple[ComponentOptions, ...]:
@@ -120,15 +138,23 @@ def _write(
     for name, content in prepared.tables.files.items():
         writer.write_json(name, content)
     writer.policy_window = prepared.tables.policy_window
-    writer.facts[FINGERPRINTS] = {PROJECT_FINGERPRINT: whole}
-    return make(_parts(prepared), writer, earlier, reporter)
+    further = prepared.start is not None
+    writer.facts[FINGERPRINTS] = {PROJECT_FINGERPRINT: FURTHER + whole if further else whole}
+    return make(_parts(prepared), writer, earlier, reporter, further=further)
 
 
 def _parts(prepared: _Prepared) -> Iterator[Part]:
     project = prepared.project
-    yield from nlu_parts(prepared.nlu, fingerprint(prepared.pipeline, project.nlu, project.domain.responses))
+    key = fingerprint(prepared.pipeline, project.nlu, project.domain.responses)
+    yield from nlu_parts(prepared.nlu, key, project.nlu)
     spoken = (project.stories, project.rules, project.domain)
-    yield from policy_parts(prepared.tables, prepared.dialogues, project.domain, fingerprint(spoken))
+    key = fingerprint(spoken)
+    yield from policy_parts(prepared.tables, prepared.dialogues, project.domain, key, prepared.start)
+
+
+def _earlier(request: TrainingRequest, start: Start | None) -> Bundle | None:
+    """The bundle whose parts are taken over where nothing has changed."""
+    return start.bundle if start is not None else _newest(request.out)
 
 
 def _newest(out: Path) -> Bundle | None:
@@ -139,7 +165,8 @@ def _newest(out: Path) -> Bundle | None:
 
 
 def _is_current(earlier: Bundle, whole: str, request: TrainingRequest) -> bool:
-    same = earlier.manifest.facts.get(FINGERPRINTS, {}).get(PROJECT_FINGERPRINT) == whole
+    found = earlier.manifest.facts.get(FINGERPRINTS, {}).get(PROJECT_FINGERPRINT)
+    same = found == whole or (request.finetune is not None and found == FURTHER + whole)
     return same and request.name in (None, earlier.root.name)
 
 

@@ -12,7 +12,7 @@ Two logs, both keyed by conversation and divided into partitions: the **inbox** 
 Records are `turnlog.proto`. An implementation may gather concurrent calls into one transaction.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -20,6 +20,8 @@ from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
 
 INBOX_FORMAT_VERSION = 1
 TURN_FORMAT_VERSION = 1
+
+MAX_AGENDA_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,12 +92,14 @@ class ConversationState:
     """What a worker needs to go on with a conversation: the newest snapshot, and the turns committed after it.
 
     `last_turn` is the number of the last committed turn, 0 for a new conversation; the next commit is `last_turn + 1`.
+    `agenda` is known to the owner of the partition only; empty where there is none.
     """
 
     last_turn: int
     turns: tuple[TurnRecord, ...] = ()
     snapshot: Snapshot | None = None
     undecodable: tuple[Undecodable, ...] = ()
+    agenda: bytes = b""
 
 
 RecordT = TypeVar("RecordT", InboxMessage, TurnRecord)
@@ -194,15 +198,36 @@ class TurnWriter(Protocol):
         """
         ...
 
-    async def commit(self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None) -> Position:
+    async def agendas(self, lease: Lease) -> Mapping[str, bytes]:
+        """What the conversations of a claimed partition are to do of their own accord, by conversation, as committed.
+
+        Those without an agenda are left out; those that have been idle for long are not. It costs what is on the
+        agendas, however much was ever said. Raises Fenced where the lease is no longer the partition's.
+        """
+        ...
+
+    async def put(self, message: InboxMessage) -> None:
+        """Append a message of the worker's own, such as a reminder that is due; it is durable when this returns.
+
+        As `Inbox.accept`, but that no room is asked for: what is on the agendas is bounded.
+        Raises ValueError, MessageTooLarge, LogClosed.
+        """
+        ...
+
+    async def commit(
+        self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None, agenda: bytes | None = None
+    ) -> Position:
         """Commit one turn: its record and the progress of the inbox become durable and visible together.
+
+        `agenda` replaces that of the conversation, in the same transaction; empty bytes take it away, None leaves it.
 
         The record names the message that it answers (`message_id`, `inbox_partition`, `inbox_offset`) and the turn's
         number. Turns that finish together are committed together, and still fail each on their own.
         A record that answers an Erasure message (its events hold a ConversationErased) takes the conversation's
-        earlier records out of the log in the same transaction.
+        earlier records and its agenda out of the log in the same transaction.
         Raises Fenced where the lease is no longer the partition's, OutOfOrder where the number is not the next one or
-        the message has its turn already, TurnTooLarge; nothing of the turn was committed then.
+        the message has its turn already, TurnTooLarge (an agenda has `MAX_AGENDA_BYTES` at most); nothing of the turn
+        was committed then.
         """
         ...
 

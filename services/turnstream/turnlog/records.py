@@ -3,8 +3,8 @@
 from google.protobuf.message import DecodeError, Message
 
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
-from turnstream.turnlog.errors import UndecodableRecord
-from turnstream.turnlog.interface import INBOX_FORMAT_VERSION, TURN_FORMAT_VERSION
+from turnstream.turnlog.errors import TurnTooLarge, UndecodableRecord
+from turnstream.turnlog.interface import INBOX_FORMAT_VERSION, MAX_AGENDA_BYTES, TURN_FORMAT_VERSION
 
 
 def encode_inbox(message: InboxMessage) -> bytes:
@@ -50,6 +50,18 @@ def decode_turn(data: bytes, conversation_id: str) -> TurnRecord:
 def erases(record: TurnRecord) -> bool:
     """Whether the turn takes the conversation's earlier records out of the log."""
     return any(event.WhichOneof("body") == "conversation_erased" for event in record.events)
+
+
+def check_agenda(record: TurnRecord, agenda: bytes | None) -> bytes | None:
+    """The agenda to write with a turn: none is left of a conversation that is erased. Raises TurnTooLarge."""
+    if erases(record):
+        return b""
+    if agenda is not None and len(agenda) > MAX_AGENDA_BYTES:
+        raise TurnTooLarge(
+            f"turn {record.turn_number} of '{record.conversation_id}' leaves reminders of {len(agenda)} bytes; "
+            f"a conversation may have {MAX_AGENDA_BYTES}"
+        )
+    return agenda
 
 
 def _require(message: InboxMessage | TurnRecord, *fields: str) -> None:

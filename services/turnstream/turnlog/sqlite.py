@@ -11,7 +11,7 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,6 +30,7 @@ from turnstream.turnlog.interface import (
     Undecodable,
 )
 from turnstream.turnlog.records import (
+    check_agenda,
     decode_inbox,
     decode_turn,
     encode_inbox,
@@ -44,6 +45,7 @@ from turnstream.turnlog.waiters import Waiters
 logger = logging.getLogger(__name__)
 
 _PAGE = 200
+_NO_LIMIT = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,18 @@ class SqliteTurnLog:
         return address_of(self._members_folder, worker)
 
     async def accept(self, message: InboxMessage) -> Accepted:
+        settings = self._settings
+        return await self._insert(message, settings.max_unanswered, settings.max_unanswered_per_conversation)
+
+    async def put(self, message: InboxMessage) -> None:
+        await self._insert(message, _NO_LIMIT, _NO_LIMIT)
+
+    async def _insert(self, message: InboxMessage, most: int, most_of_one: int) -> Accepted:
         data = encode_inbox(message)
         if len(data) > self._settings.max_record_bytes:
             raise MessageTooLarge(f"the message has {len(data)} bytes; the log takes {self._settings.max_record_bytes}")
         conversation_id, message_id = message.conversation_id, message.message_id
         partition = self.partition_of(conversation_id)
-        settings = self._settings
         return await self._writer.run(
             lambda connection: store.insert_message(
                 connection,
@@ -117,8 +125,8 @@ class SqliteTurnLog:
                 conversation_id,
                 message_id,
                 data,
-                max_unanswered=settings.max_unanswered,
-                max_unanswered_per_conversation=settings.max_unanswered_per_conversation,
+                max_unanswered=most,
+                max_unanswered_per_conversation=most_of_one,
             )
         )
 
@@ -202,9 +210,21 @@ class SqliteTurnLog:
             turns=tuple(e.record for e in entries if isinstance(e, Entry)),
             snapshot=snapshot,
             undecodable=tuple(e for e in entries if isinstance(e, Undecodable)),
+            agenda=store.find_agenda(self._reader, self.partition_of(conversation_id), conversation_id),
         )
 
-    async def commit(self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None) -> Position:
+    async def agendas(self, lease: Lease) -> Mapping[str, bytes]:
+        self._check_open()
+        store.check_lease(self._reader, lease, self._worker_name)
+        return store.agendas(self._reader, lease.partition)
+
+    @property
+    def _worker_name(self) -> str:
+        return self._work.name if self._work is not None else ""
+
+    async def commit(
+        self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None, agenda: bytes | None = None
+    ) -> Position:
         turn = store.NewTurn(
             partition=self.partition_of(record.conversation_id),
             conversation_id=record.conversation_id,
@@ -221,7 +241,8 @@ class SqliteTurnLog:
                 f"turn {turn.turn_number} of '{turn.conversation_id}' has {size} bytes, with its snapshot; "
                 f"the log takes {self._settings.max_record_bytes}"
             )
-        worker = self._work.name if self._work is not None else ""
+        new_agenda = check_agenda(record, agenda)
+        worker = self._worker_name
         erasing = erases(record)
 
         def write(connection: sqlite3.Connection) -> Position:
@@ -230,6 +251,8 @@ class SqliteTurnLog:
                 store.erase_before(connection, turn.conversation_id, turn.turn_number)
             if snapshot is not None:
                 store.save_snapshot(connection, turn.conversation_id, snapshot)
+            if new_agenda is not None:
+                store.save_agenda(connection, turn.partition, turn.conversation_id, new_agenda)
             return position
 
         return await self._writer.run(write)

@@ -41,6 +41,14 @@ CREATE INDEX turns_of_partition ON turns (partition);
 CREATE TABLE snapshots (conversation_id TEXT PRIMARY KEY, turn_number INTEGER NOT NULL, payload BLOB NOT NULL);
 """
 
+_LATER_SCHEMA = """
+CREATE TABLE IF NOT EXISTS agendas (
+    partition INTEGER NOT NULL, conversation_id TEXT NOT NULL, payload BLOB NOT NULL,
+    PRIMARY KEY (partition, conversation_id)
+) WITHOUT ROWID
+"""
+"""What a log of the same schema version may lack: it is added where it is missing."""
+
 
 class Row(NamedTuple):
     """A record as it is stored; `turn_number` is None for a message without a turn."""
@@ -104,6 +112,8 @@ def _check_or_create(connection: sqlite3.Connection, path: Path, partitions: int
             f"{path} was written by another version of Turnstream: its schema is {found}, this one's {SCHEMA_VERSION}. "
             "Use that version, or export the conversations with it."
         )
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'agendas'").fetchone():
+        connection.execute(_LATER_SCHEMA)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -223,6 +233,30 @@ def _check_order(connection: sqlite3.Connection, turn: NewTurn) -> None:
 def save_snapshot(connection: sqlite3.Connection, conversation_id: str, snapshot: Snapshot) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", (conversation_id, snapshot.turn_number, snapshot.payload)
+    )
+
+
+def save_agenda(connection: sqlite3.Connection, partition: int, conversation_id: str, agenda: bytes) -> None:
+    if agenda:
+        connection.execute("INSERT OR REPLACE INTO agendas VALUES (?, ?, ?)", (partition, conversation_id, agenda))
+    else:
+        connection.execute(
+            "DELETE FROM agendas WHERE partition = ? AND conversation_id = ?", (partition, conversation_id)
+        )
+
+
+def find_agenda(connection: sqlite3.Connection, partition: int, conversation_id: str) -> bytes:
+    """Empty where there is none."""
+    found = connection.execute(
+        "SELECT payload FROM agendas WHERE partition = ? AND conversation_id = ?", (partition, conversation_id)
+    ).fetchone()
+    return b"" if found is None else bytes(found[0])
+
+
+def agendas(connection: sqlite3.Connection, partition: int) -> dict[str, bytes]:
+    """By conversation."""
+    return dict(
+        connection.execute("SELECT conversation_id, payload FROM agendas WHERE partition = ?", (partition,)).fetchall()
     )
 
 

@@ -466,12 +466,19 @@ class TriggerIntentRequest(_message.Message):
     INTENT_FIELD_NUMBER: _builtins.int
     ENTITIES_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
+    FULL_ENTITIES_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     message_id: _builtins.str
     intent: _builtins.str
     channel: _builtins.str
     @_builtins.property
-    def entities(self) -> _values_pb2.MapValue: ...
+    def entities(self) -> _values_pb2.MapValue:
+        """Values by name."""
+
+    @_builtins.property
+    def full_entities(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.Entity]:
+        """With roles and groups, or several of a name; after those in `entities`."""
+
     def __init__(
         self,
         *,
@@ -480,10 +487,11 @@ class TriggerIntentRequest(_message.Message):
         intent: _builtins.str = ...,
         entities: _values_pb2.MapValue | None = ...,
         channel: _builtins.str = ...,
+        full_entities: _abc.Iterable[_events_pb2.Entity] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "conversation_id", b"conversation_id", "entities", b"entities", "intent", b"intent", "message_id", b"message_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "conversation_id", b"conversation_id", "entities", b"entities", "full_entities", b"full_entities", "intent", b"intent", "message_id", b"message_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

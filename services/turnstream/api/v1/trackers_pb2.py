@@ -24,25 +24,28 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from turnstream.api.v1 import conversations_pb2 as turnstream_dot_api_dot_v1_dot_conversations__pb2
+from turnstream.api.v1 import events_pb2 as turnstream_dot_api_dot_v1_dot_events__pb2
 from turnstream.api.v1 import policy_pb2 as turnstream_dot_api_dot_v1_dot_policy__pb2
 from turnstream.api.v1 import tracker_pb2 as turnstream_dot_api_dot_v1_dot_tracker__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n turnstream/api/v1/trackers.proto\x12\x11turnstream.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%turnstream/api/v1/conversations.proto\x1a\x1eturnstream/api/v1/policy.proto\x1a\x1fturnstream/api/v1/tracker.proto\"\x9a\x01\n\x12ReadTrackerRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x31\n\x06\x65vents\x18\x02 \x01(\x0e\x32!.turnstream.api.v1.EventVerbosity\x12.\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\x08\n\x06_until\"B\n\x13ReadTrackerResponse\x12+\n\x07tracker\x18\x01 \x01(\x0b\x32\x1a.turnstream.api.v1.Tracker\"3\n\x18PreviewNextActionRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\"\x8a\x01\n\x19PreviewNextActionResponse\x12@\n\nprediction\x18\x01 \x01(\x0b\x32,.turnstream.api.v1.PredictNextActionResponse\x12+\n\x07tracker\x18\x02 \x01(\x0b\x32\x1a.turnstream.api.v1.Tracker2\xd8\x01\n\x08Trackers\x12\\\n\x0bReadTracker\x12%.turnstream.api.v1.ReadTrackerRequest\x1a&.turnstream.api.v1.ReadTrackerResponse\x12n\n\x11PreviewNextAction\x12+.turnstream.api.v1.PreviewNextActionRequest\x1a,.turnstream.api.v1.PreviewNextActionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n turnstream/api/v1/trackers.proto\x12\x11turnstream.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%turnstream/api/v1/conversations.proto\x1a\x1eturnstream/api/v1/events.proto\x1a\x1eturnstream/api/v1/policy.proto\x1a\x1fturnstream/api/v1/tracker.proto\"\x9a\x01\n\x12ReadTrackerRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x31\n\x06\x65vents\x18\x02 \x01(\x0e\x32!.turnstream.api.v1.EventVerbosity\x12.\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\x08\n\x06_until\"B\n\x13ReadTrackerResponse\x12+\n\x07tracker\x18\x01 \x01(\x0b\x32\x1a.turnstream.api.v1.Tracker\"\x99\x01\n\x18PreviewNextActionRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x31\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\".turnstream.api.v1.PreviewedEvents\x12\x31\n\x06\x65vents\x18\x03 \x01(\x0e\x32!.turnstream.api.v1.EventVerbosity\";\n\x0fPreviewedEvents\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.turnstream.api.v1.Event\"\x8a\x01\n\x19PreviewNextActionResponse\x12@\n\nprediction\x18\x01 \x01(\x0b\x32,.turnstream.api.v1.PredictNextActionResponse\x12+\n\x07tracker\x18\x02 \x01(\x0b\x32\x1a.turnstream.api.v1.Tracker2\xd8\x01\n\x08Trackers\x12\\\n\x0bReadTracker\x12%.turnstream.api.v1.ReadTrackerRequest\x1a&.turnstream.api.v1.ReadTrackerResponse\x12n\n\x11PreviewNextAction\x12+.turnstream.api.v1.PreviewNextActionRequest\x1a,.turnstream.api.v1.PreviewNextActionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'turnstream.api.v1.trackers_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_READTRACKERREQUEST']._serialized_start=193
-  _globals['_READTRACKERREQUEST']._serialized_end=347
-  _globals['_READTRACKERRESPONSE']._serialized_start=349
-  _globals['_READTRACKERRESPONSE']._serialized_end=415
-  _globals['_PREVIEWNEXTACTIONREQUEST']._serialized_start=417
-  _globals['_PREVIEWNEXTACTIONREQUEST']._serialized_end=468
-  _globals['_PREVIEWNEXTACTIONRESPONSE']._serialized_start=471
-  _globals['_PREVIEWNEXTACTIONRESPONSE']._serialized_end=609
-  _globals['_TRACKERS']._serialized_start=612
-  _globals['_TRACKERS']._serialized_end=828
+  _globals['_READTRACKERREQUEST']._serialized_start=225
+  _globals['_READTRACKERREQUEST']._serialized_end=379
+  _globals['_READTRACKERRESPONSE']._serialized_start=381
+  _globals['_READTRACKERRESPONSE']._serialized_end=447
+  _globals['_PREVIEWNEXTACTIONREQUEST']._serialized_start=450
+  _globals['_PREVIEWNEXTACTIONREQUEST']._serialized_end=603
+  _globals['_PREVIEWEDEVENTS']._serialized_start=605
+  _globals['_PREVIEWEDEVENTS']._serialized_end=664
+  _globals['_PREVIEWNEXTACTIONRESPONSE']._serialized_start=667
+  _globals['_PREVIEWNEXTACTIONRESPONSE']._serialized_end=805
+  _globals['_TRACKERS']._serialized_start=808
+  _globals['_TRACKERS']._serialized_end=1024
 # @@protoc_insertion_point(module_scope)

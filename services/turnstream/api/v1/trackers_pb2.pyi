@@ -3,10 +3,13 @@
 isort:skip_file
 Asking the service that holds a conversation; for the gateway, not for clients."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from turnstream.api.v1 import conversations_pb2 as _conversations_pb2
+from turnstream.api.v1 import events_pb2 as _events_pb2
 from turnstream.api.v1 import policy_pb2 as _policy_pb2
 from turnstream.api.v1 import tracker_pb2 as _tracker_pb2
 import builtins as _builtins
@@ -74,19 +77,49 @@ class PreviewNextActionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
+    events: _conversations_pb2.EventVerbosity.ValueType
+    """Which of them the tracker has. Unspecified: none."""
+    @_builtins.property
+    def after(self) -> Global___PreviewedEvents:
+        """Present: after these events, whatever the conversation of that name holds; any replica answers."""
+
     def __init__(
         self,
         *,
         conversation_id: _builtins.str = ...,
+        after: Global___PreviewedEvents | None = ...,
+        events: _conversations_pb2.EventVerbosity.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "conversation_id", b"conversation_id", "events", b"events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PreviewNextActionRequest: _TypeAlias = PreviewNextActionRequest  # noqa: Y015
+
+@_typing.final
+class PreviewedEvents(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.Event]: ...
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[_events_pb2.Event] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewedEvents: _TypeAlias = PreviewedEvents  # noqa: Y015
 
 @_typing.final
 class PreviewNextActionResponse(_message.Message):

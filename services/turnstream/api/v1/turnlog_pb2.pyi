@@ -126,18 +126,26 @@ class IntentTrigger(_message.Message):
 
     INTENT_FIELD_NUMBER: _builtins.int
     ENTITIES_FIELD_NUMBER: _builtins.int
+    FULL_ENTITIES_FIELD_NUMBER: _builtins.int
     intent: _builtins.str
     @_builtins.property
-    def entities(self) -> _values_pb2.MapValue: ...
+    def entities(self) -> _values_pb2.MapValue:
+        """Values by name."""
+
+    @_builtins.property
+    def full_entities(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.Entity]:
+        """With roles and groups, or several of a name; after those in `entities`."""
+
     def __init__(
         self,
         *,
         intent: _builtins.str = ...,
         entities: _values_pb2.MapValue | None = ...,
+        full_entities: _abc.Iterable[_events_pb2.Entity] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "intent", b"intent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "full_entities", b"full_entities", "intent", b"intent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -149,8 +157,11 @@ class EventsToAppend(_message.Message):
 
     EVENTS_FIELD_NUMBER: _builtins.int
     VERBATIM_FIELD_NUMBER: _builtins.int
+    HAS_EFFECTS_FIELD_NUMBER: _builtins.int
     verbatim: _builtins.bool
     """History from elsewhere: no session is begun before the events, and nothing is added to them."""
+    has_effects: _builtins.bool
+    """Bot messages among them are sent, reminders set and cancelled; without it they are history."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.Event]: ...
     def __init__(
@@ -158,10 +169,11 @@ class EventsToAppend(_message.Message):
         *,
         events: _abc.Iterable[_events_pb2.Event] | None = ...,
         verbatim: _builtins.bool = ...,
+        has_effects: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "verbatim", b"verbatim"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "has_effects", b"has_effects", "verbatim", b"verbatim"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -249,6 +261,72 @@ class DueReminder(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DueReminder: _TypeAlias = DueReminder  # noqa: Y015
+
+@_typing.final
+class Agenda(_message.Message):
+    """What a conversation is to do of its own accord. The log keeps the newest beside the turns, with the turn that wrote it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_VERSION_FIELD_NUMBER: _builtins.int
+    REMINDERS_FIELD_NUMBER: _builtins.int
+    format_version: _builtins.int
+    """1 for this layout."""
+    @_builtins.property
+    def reminders(self) -> _containers.RepeatedCompositeFieldContainer[Global___PendingReminder]: ...
+    def __init__(
+        self,
+        *,
+        format_version: _builtins.int = ...,
+        reminders: _abc.Iterable[Global___PendingReminder] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format_version", b"format_version", "reminders", b"reminders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Agenda: _TypeAlias = Agenda  # noqa: Y015
+
+@_typing.final
+class PendingReminder(_message.Message):
+    """A reminder that has neither fired nor been cancelled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    DUE_AT_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    REMINDER_FIELD_NUMBER: _builtins.int
+    SCHEDULED_AT_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    """Of the inbox message that it becomes: unique in the conversation, the same wherever and however often it fires."""
+    channel: _builtins.str
+    """Where the replies go."""
+    @_builtins.property
+    def due_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def reminder(self) -> _events_pb2.ReminderScheduled: ...
+    @_builtins.property
+    def scheduled_at(self) -> _timestamp_pb2.Timestamp:
+        """The time of the event that set it."""
+
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+        due_at: _timestamp_pb2.Timestamp | None = ...,
+        channel: _builtins.str = ...,
+        reminder: _events_pb2.ReminderScheduled | None = ...,
+        scheduled_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "reminder", b"reminder", "scheduled_at", b"scheduled_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "due_at", b"due_at", "message_id", b"message_id", "reminder", b"reminder", "scheduled_at", b"scheduled_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PendingReminder: _TypeAlias = PendingReminder  # noqa: Y015
 
 @_typing.final
 class Erasure(_message.Message):

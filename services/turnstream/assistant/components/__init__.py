@@ -24,6 +24,7 @@ from turnstream.assistant.components.classifiers import (
     SklearnIntentClassifierOptions,
     SpacyEntityExtractorOptions,
 )
+from turnstream.assistant.components.custom import CustomComponentOptions, read_custom_component
 from turnstream.assistant.components.featurizers import (
     ConveRTFeaturizerOptions,
     CountVectorsFeaturizerOptions,
@@ -45,11 +46,13 @@ from turnstream.assistant.components.networks import (
     TEDPolicyOptions,
     UnexpecTEDIntentPolicyOptions,
 )
+from turnstream.assistant.components.outside import training_refusal
 from turnstream.assistant.components.policies import (
     AugmentedMemoizationPolicyOptions,
     MemoizationPolicyOptions,
     RulePolicyOptions,
 )
+from turnstream.assistant.components.routers import IntentBasedRouterOptions
 from turnstream.assistant.components.tokenizers import (
     ConveRTTokenizerOptions,
     JiebaTokenizerOptions,
@@ -74,6 +77,19 @@ REMOVED_COMPONENTS = {
     "DucklingHTTPExtractor": "Use DucklingEntityExtractor.",
 }
 
+OTHER_ENGINE = "Remove it: it belongs to the engine that runs the flows, see calm_endpoint in docs/coexistence.md."
+OTHER_ENGINES_COMPONENTS = (
+    "FlowPolicy",
+    "EnterpriseSearchPolicy",
+    "IntentlessPolicy",
+    "LLMCommandGenerator",
+    "SingleStepLLMCommandGenerator",
+    "MultiStepLLMCommandGenerator",
+    "CompactLLMCommandGenerator",
+    "SearchReadyLLMCommandGenerator",
+    "NLUCommandAdapter",
+)
+
 
 def read_component(config: ComponentConfig, problems: Problems) -> ComponentOptions | None:
     """Read a component's keys; None and errors in `problems` where the name, a key or a value is wrong."""
@@ -82,18 +98,16 @@ def read_component(config: ComponentConfig, problems: Problems) -> ComponentOpti
         return read_options(cls, config, problems)
     if config.name in REMOVED_COMPONENTS:
         problems.error(config.location, f"'{config.name}' was removed in Rasa 3.", REMOVED_COMPONENTS[config.name])
+    elif config.name in OTHER_ENGINES_COMPONENTS:
+        problems.error(config.location, f"'{config.name}' is not run here.", OTHER_ENGINE)
+    elif config.name == "LLMBasedRouter":
+        problems.error(config.location, "LLMBasedRouter needs a language model.", "Use IntentBasedRouter.")
     elif "." in config.name:
-        hint = "Use a component that Turnstream knows, or remove it."
-        problems.error(config.location, f"The custom component '{config.name}' cannot be loaded.", hint)
+        return read_custom_component(config, problems)
     else:
         hint = nearest(config.name, known_components())
         problems.error(config.location, f"There is no component or policy '{config.name}'.", hint)
     return None
-
-
-def training_refusal(options: ComponentOptions) -> str:
-    """Why a component that was read cannot be trained here and what to do; empty where it can."""
-    return options.refusal
 
 
 __all__ = [
@@ -104,11 +118,13 @@ __all__ = [
     "ConveRTFeaturizerOptions",
     "ConveRTTokenizerOptions",
     "CountVectorsFeaturizerOptions",
+    "CustomComponentOptions",
     "DIETClassifierOptions",
     "DucklingEntityExtractorOptions",
     "EntitySynonymMapperOptions",
     "FallbackClassifierOptions",
     "HFTransformersNLPOptions",
+    "IntentBasedRouterOptions",
     "JiebaTokenizerOptions",
     "KeywordIntentClassifierOptions",
     "LanguageModelFeaturizerOptions",

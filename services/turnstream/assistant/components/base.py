@@ -25,7 +25,7 @@ class ComponentOptions:
     ignored_keys: ClassVar[Mapping[str, str]] = {}
     """Keys of earlier versions without effect today, each with what to tell the author."""
     refusal: ClassVar[str] = ""
-    """Why this component cannot be trained here and what to do; empty where it can."""
+    """Why this component cannot be trained without a model that is not here, and what to do; empty where it can."""
 
     def find_faults(self) -> Iterator[tuple[str, str]]:
         """Yield (key, what is wrong) for values of the right type that still cannot work."""

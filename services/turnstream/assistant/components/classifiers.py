@@ -33,7 +33,6 @@ class FallbackClassifierOptions(ComponentOptions):
 @dataclass(frozen=True)
 class LogisticRegressionClassifierOptions(ComponentOptions):
     component_name = "LogisticRegressionClassifier"
-    refusal = "LogisticRegressionClassifier is not available yet: use DIETClassifier with entity_recognition: false."
 
     class_weight: str | Mapping[str, float] | None = "balanced"
     max_iter: int = 100

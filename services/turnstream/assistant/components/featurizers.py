@@ -149,6 +149,8 @@ class ConveRTFeaturizerOptions(ComponentOptions):
 @register
 @dataclass(frozen=True)
 class LanguageModelFeaturizerOptions(ComponentOptions):
+    """`model_weights` is a folder, or an installed package, with a model of the BERT family; nothing is downloaded."""
+
     component_name = "LanguageModelFeaturizer"
     refusal = "LanguageModelFeaturizer needs a downloaded language model: use CountVectorsFeaturizer."
 
@@ -179,11 +181,22 @@ def window_features_default() -> tuple[tuple[str, ...], ...]:
     return (around, token, around)
 
 
+CRF_WINDOW_FEATURES = (
+    *(name for name in WINDOW_FEATURES if name not in ("BOS", "EOS")),
+    "bias",
+    "pattern",
+    "text_dense_features",
+    "word3",
+    "word2",
+)
+
+
 @register
 @dataclass(frozen=True)
 class CRFEntityExtractorOptions(ComponentOptions):
+    """`features` are one list for each place of a sliding window around a token; its middle is the token itself."""
+
     component_name = "CRFEntityExtractor"
-    refusal = "CRFEntityExtractor is not available yet: use DIETClassifier with intent_classification: false."
 
     BILOU_flag: bool = True
     split_entities_by_comma: SplitByComma = True
@@ -192,3 +205,12 @@ class CRFEntityExtractorOptions(ComponentOptions):
     L1_c: float = 0.1
     L2_c: float = 0.1
     featurizers: tuple[str, ...] = ()
+
+    def find_faults(self) -> Iterator[tuple[str, str]]:
+        if len(self.features) % 2 == 0:
+            yield "features", "'features' must have an odd number of lists: before, the token itself, after."
+        for name in dict.fromkeys(name for window in self.features for name in window):
+            if name not in CRF_WINDOW_FEATURES:
+                yield "features", f"unknown feature '{name}'. {nearest(name, CRF_WINDOW_FEATURES)}".strip()
+        if self.max_iterations < 1:
+            yield "max_iterations", f"'max_iterations' must be at least 1, not {self.max_iterations}."

@@ -27,7 +27,9 @@ def _sizes(**sizes: int) -> Any:
 class NetworkOptions(ComponentOptions):
     """Keys that all networks share. `batch_size` is constant, or grows linearly over the epochs from first to second.
 
-    `ranking_length` 0 means all. `evaluate_on_number_of_examples` is the size of the held-out set.
+    `ranking_length` 0 means all. `evaluate_on_number_of_examples` is the size of the held-out set, which is evaluated
+    every `evaluate_every_number_of_epochs` (-1: after the last only). `early_stopping_patience`, a key of ours: after
+    how many evaluations without a better result training ends; None: never.
     """
 
     ignored_keys: ClassVar[Mapping[str, str]] = {
@@ -65,6 +67,7 @@ class NetworkOptions(ComponentOptions):
     use_masked_language_model: bool = False
     evaluate_every_number_of_epochs: int = 20
     evaluate_on_number_of_examples: int = 0
+    early_stopping_patience: int | None = None
     tensorboard_log_directory: str | None = None
     tensorboard_log_level: Literal["epoch", "batch", "minibatch"] = "epoch"
     checkpoint_model: bool = False
@@ -82,6 +85,12 @@ class NetworkOptions(ComponentOptions):
             yield "epochs", f"'epochs' must not be negative, not {self.epochs}."
         if not 0.0 < self.connection_density <= 1.0:
             yield "connection_density", f"'connection_density' must be in (0, 1], not {self.connection_density}."
+        if self.early_stopping_patience is not None:
+            if self.early_stopping_patience < 1:
+                yield "early_stopping_patience", "'early_stopping_patience' must be at least 1."
+            if self.evaluate_on_number_of_examples < 1:
+                what = "'early_stopping_patience' needs held-out examples: set 'evaluate_on_number_of_examples'."
+                yield "early_stopping_patience", what
         for key in ("drop_rate", "drop_rate_attention"):
             if not 0.0 <= getattr(self, key) < 1.0:
                 yield key, f"'{key}' must be in [0, 1), not {getattr(self, key)}."

@@ -6,6 +6,8 @@ from typing import Protocol
 from aiohttp import web
 
 from turnstream.gateway.access import Guard
+from turnstream.gateway.channel import Channel
+from turnstream.gateway.deliveries import Deliveries
 from turnstream.gateway.door import Door
 from turnstream.gateway.limits import Limits
 from turnstream.gateway.loaded import LoadedGateway
@@ -18,8 +20,10 @@ from turnstream.gateway.rest.errors import error_middleware
 from turnstream.gateway.rest.model import HelloRoutes, ModelRoutes
 from turnstream.gateway.rest.observing import observe
 from turnstream.gateway.rest.openapi import DOCUMENT, OpenApiRoutes
+from turnstream.gateway.rest.training import TrainingRoutes
 from turnstream.gateway.rest.webhook import RestChannel, Route
 from turnstream.gateway.switch import ModelSwitch
+from turnstream.gateway.workshop import Workshop
 from turnstream.runtime.bundles import Bundles
 from turnstream.runtime.settings import GatewaySettings
 
@@ -36,16 +40,28 @@ def build_app(
     parser: Parser,
     settings: GatewaySettings,
     switch: ModelSwitch | None = None,
-    channels: Iterable[Routes] = (),
+    channels: Iterable[Channel] = (),
+    workshop: Workshop | None = None,
 ) -> web.Application:
-    """Without `enable_api` only what is public is served; without `switch` the model stays."""
-    groups: list[Routes] = [HelloRoutes(), RestChannel(door), *channels]
+    """Without `enable_api` only what is public is served; without `switch` the model stays.
+
+    Without `workshop` nothing is trained or tested here. `channels` are open beside `rest`.
+    """
+    outgoing = {channel.name: Deliveries(channel, door) for channel in channels}
+    groups: list[Routes] = [HelloRoutes(), RestChannel(door), *outgoing.values()]
     if settings.enable_api:
-        groups += [ModelRoutes(bundles, parser, switch), ConversationRoutes(door, bundles)]
+        active = (lambda: workshop.active_trainings) if workshop is not None else int
+        groups += [ModelRoutes(bundles, parser, switch, active), ConversationRoutes(door, bundles, outgoing)]
     limits = limiting(Limits.of(settings), settings.proxies)
     app = web.Application(middlewares=[observe, error_middleware, limits], client_max_size=settings.max_body_bytes)
     app[CLIENT_TIMEOUT_S] = settings.client_timeout_s
+    if settings.enable_api and workshop is not None:
+        training = TrainingRoutes(workshop, bundles)
+        groups.append(training)
+        app.on_cleanup.append(training.close)
     Cors(o.strip() for o in settings.cors.split(",") if o.strip()).install(app)
+    for deliveries in outgoing.values():
+        _end_with(app, deliveries)
     guard = Guard.of(settings)
     routes = [route for group in groups for route in group.routes()]
     openapi = OpenApiRoutes(routes)
@@ -54,3 +70,14 @@ def build_app(
     for method, path, handler, access in routes:
         app.router.add_route(method, path, guarded(guard, handler, access))
     return app
+
+
+def _end_with(app: web.Application, deliveries: Deliveries) -> None:
+    async def drain(_: web.Application) -> None:
+        await deliveries.drain()
+
+    async def close(_: web.Application) -> None:
+        await deliveries.close()
+
+    app.on_shutdown.append(drain)
+    app.on_cleanup.append(close)

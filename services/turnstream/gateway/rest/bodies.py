@@ -16,7 +16,7 @@ CLIENT_TIMEOUT_S = web.AppKey("client_timeout_s", float)
 
 async def read_json(request: web.Request) -> Any:
     """Raises InvalidRequest, see `parse_json`; HTTPRequestTimeout."""
-    return parse_json(await _body(request))
+    return parse_json(await read_bytes(request))
 
 
 def parse_json(raw: bytes) -> Any:
@@ -35,7 +35,8 @@ def parse_json(raw: bytes) -> Any:
         raise BadField(f"The body is not valid JSON: {error}", "") from error
 
 
-async def _body(request: web.Request) -> bytes:
+async def read_bytes(request: web.Request) -> bytes:
+    """Raises HTTPRequestTimeout."""
     try:
         async with asyncio.timeout(request.app.get(CLIENT_TIMEOUT_S)):
             return await request.read()
@@ -99,8 +100,18 @@ def query_number(request: web.Request, name: str) -> float | None:
     return number
 
 
-def query_flag(request: web.Request, name: str) -> bool:
-    return request.query.get(name, "false").lower() == "true"
+def query_flag(request: web.Request, name: str, *, missing: bool = False) -> bool:
+    value = request.query.get(name)
+    return missing if value is None else value.lower() == "true"
+
+
+def query_integer(request: web.Request, name: str, least: int, most: int, missing: int) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return missing
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9 or not least <= int(text) <= most:
+        raise BadField(f"{name!r} must be a whole number from {least} to {most}, not {text!r}", name, "query")
+    return int(text)
 
 
 def conversation_id_of(request: web.Request) -> str:

@@ -7,11 +7,14 @@ from typing import Any
 from aiohttp import web
 
 from turnstream.api.v1.conversations_pb2 import EventVerbosity
-from turnstream.api.v1.events_pb2 import Event
+from turnstream.api.v1.events_pb2 import Entity, Event
 from turnstream.api.v1.tracker_pb2 import Tracker
+from turnstream.api.v1.trackers_pb2 import PreviewNextActionResponse
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
 from turnstream.dialogue import events as ev
 from turnstream.dialogue.as_stories import sessions_of, stories_yaml
+from turnstream.dialogue.parse_json import entity_from_rasa
+from turnstream.dialogue.parse_proto import entity_to_proto
 from turnstream.dialogue.proto import (
     event_to_proto,
     parse_to_proto,
@@ -20,8 +23,10 @@ from turnstream.dialogue.proto import (
     tracker_from_proto,
 )
 from turnstream.dialogue.rasa_json import EventError, events_from_rasa, parse_from_rasa, tracker_to_rasa
+from turnstream.dialogue.values import UnwritableValueError
 from turnstream.gateway import requests
 from turnstream.gateway.access import Access
+from turnstream.gateway.deliveries import Deliveries
 from turnstream.gateway.door import Door
 from turnstream.gateway.loaded import LoadedGateway
 from turnstream.gateway.rest.bodies import (
@@ -52,9 +57,14 @@ VERBOSITIES: Mapping[str, EventVerbosity.ValueType] = {
 
 
 class ConversationRoutes:
-    def __init__(self, door: Door, bundles: Bundles[LoadedGateway]) -> None:
+    """`outgoing` are the channels, by name, that bring a turn's messages to where they belong."""
+
+    def __init__(
+        self, door: Door, bundles: Bundles[LoadedGateway], outgoing: Mapping[str, Deliveries] | None = None
+    ) -> None:
         self._door = door
         self._bundles = bundles
+        self._outgoing = outgoing or {}
 
     def routes(self) -> Iterable[Route]:
         base, access = "/conversations/{conversation_id:.+}", Access.CONVERSATION
@@ -68,6 +78,7 @@ class ConversationRoutes:
             ("POST", f"{base}/messages", self.add_message, access),
             ("GET", f"{base}/story", self.get_story, access),
             ("DELETE", base, self.erase, access),
+            ("POST", "/model/predict", self.predict_after, Access.ADMIN),
         )
 
     async def get_tracker(self, request: web.Request) -> web.StreamResponse:
@@ -79,9 +90,13 @@ class ConversationRoutes:
 
     async def append_events(self, request: web.Request) -> web.StreamResponse:
         verbosity = verbosity_of(request)
-        message = self._message(request, DEFAULT_CHANNEL)
-        self._put_events(message, await self._events(request))
-        await self._door.send(message)
+        events = await self._events(request)
+        with_effects = query_flag(request, "execute_side_effects")
+        channel = await self._output_channel(request, must_exist=False) if with_effects else DEFAULT_CHANNEL
+        message = self._message(request, channel)
+        self._put_events(message, events)
+        message.events_to_append.has_effects = with_effects
+        await self._send(message)
         return await self._tracker(request, verbosity)
 
     async def replace_events(self, request: web.Request) -> web.StreamResponse:
@@ -99,7 +114,9 @@ class ConversationRoutes:
         message.events_to_append.CopyFrom(requests.events_to_append(protos, self._door.limits.max_events_bytes))
 
     async def _events(self, request: web.Request) -> tuple[ev.Event, ...]:
-        body = await read_json(request)
+        return self._read_events(await read_json(request))
+
+    def _read_events(self, body: Any) -> tuple[ev.Event, ...]:
         requests.check_nesting(body, "events")
         events, errors = events_from_rasa(body if isinstance(body, list) else [body], now=time.time())
         if errors:
@@ -117,34 +134,37 @@ class ConversationRoutes:
             self._bundles.get().require_action(name)
         message = self._message(request, await self._output_channel(request))
         message.action_to_execute.CopyFrom(requests.action_to_execute(name, policy, confidence))
-        return await self._tracker_and_messages(request, await self._door.send(message), verbosity)
+        return await self._tracker_and_messages(request, await self._send(message), verbosity)
 
     async def trigger_intent(self, request: web.Request) -> web.StreamResponse:
         verbosity = verbosity_of(request)
         body = await read_object(request)
         name = text_field(body, "name", "Name of the intent not provided in request body.")
-        entities = requests.map_within(_entities(body.get("entities")), "entities", self._max_bytes)
+        values, full_entities = _entities(body.get("entities"))
+        entities = requests.map_within(values, "entities", self._max_bytes)
         if len(self._bundles):
             self._bundles.get().require_intent(name)
         message = self._message(request, await self._output_channel(request))
-        message.intent_trigger.CopyFrom(requests.intent_trigger(name, entities, self._max_bytes))
-        return await self._tracker_and_messages(request, await self._door.send(message), verbosity)
+        trigger = requests.intent_trigger(name, entities, self._max_bytes, full_entities)
+        message.intent_trigger.CopyFrom(trigger)
+        return await self._tracker_and_messages(request, await self._send(message), verbosity)
 
     async def predict(self, request: web.Request) -> web.StreamResponse:
         await self._existing(request)
         preview = await self._door.preview(conversation_id_of(request))
-        prediction = preview.prediction
-        by_policy = {p.policy: p for p in prediction.predictions}
-        scores = by_policy[prediction.policy].scores if prediction.policy in by_policy else ()
-        found = {s.action: s.confidence for s in scores} or {prediction.action: prediction.confidence}
-        return answer(
-            {
-                "scores": [{"action": action, "score": score} for action, score in found.items()],
-                "policy": prediction.policy or None,
-                "confidence": prediction.confidence,
-                "tracker": tracker_json(preview.tracker, EventVerbosity.EVENT_VERBOSITY_NONE),
-            }
-        )
+        return answer(_prediction(preview, EventVerbosity.EVENT_VERBOSITY_NONE))
+
+    async def predict_after(self, request: web.Request) -> web.StreamResponse:
+        """What the policies would do after a list of events, outside every conversation."""
+        verbosity = verbosity_of(request)
+        body = await read_json(request)
+        if not isinstance(body, list):
+            raise BadField("The body must be a list of events", "")
+        events = [_event(event) for event in self._read_events(body)] if body else []
+        if len(self._bundles):
+            self._bundles.get()
+        preview = await self._door.preview_after(events, verbosity)
+        return answer(_prediction(preview, verbosity))
 
     async def add_message(self, request: web.Request) -> web.StreamResponse:
         verbosity = verbosity_of(request)
@@ -190,15 +210,23 @@ class ConversationRoutes:
         message_id = request.query.get("message_id") or self._door.new_id()
         return requests.inbox_message(conversation_id_of(request), message_id, channel)
 
+    async def _send(self, message: InboxMessage) -> TurnRecord:
+        """What the bot says goes to the channel of the message too, where that is one that brings it."""
+        outgoing = self._outgoing.get(message.channel)
+        return await (outgoing.send(message) if outgoing is not None else self._door.send(message))
+
+    async def _current(self, request: web.Request) -> Tracker:
+        return await self._door.tracker(conversation_id_of(request))
+
     async def _existing(self, request: web.Request) -> Tracker:
-        tracker = await self._door.tracker(conversation_id_of(request))
+        tracker = await self._current(request)
         if not tracker.turn_number:
             raise NotFound("Conversation ID not found.")
         return tracker
 
-    async def _output_channel(self, request: web.Request) -> str:
+    async def _output_channel(self, request: web.Request, *, must_exist: bool = True) -> str:
         """The channel of the query; `latest` is the one that the user wrote on last. Raises NotFound."""
-        tracker = await self._existing(request)
+        tracker = await (self._existing(request) if must_exist else self._current(request))
         wanted = request.query.get("output_channel") or LATEST_CHANNEL
         if wanted != LATEST_CHANNEL:
             return wanted
@@ -234,6 +262,19 @@ def tracker_json(tracker: Tracker, verbosity: EventVerbosity.ValueType) -> dict[
     return tracker_to_rasa(tracker_from_proto(tracker), events)
 
 
+def _prediction(preview: PreviewNextActionResponse, verbosity: EventVerbosity.ValueType) -> dict[str, Any]:
+    prediction = preview.prediction
+    by_policy = {p.policy: p for p in prediction.predictions}
+    scores = by_policy[prediction.policy].scores if prediction.policy in by_policy else ()
+    found = {s.action: s.confidence for s in scores} or {prediction.action: prediction.confidence}
+    return {
+        "scores": [{"action": action, "score": score} for action, score in found.items()],
+        "policy": prediction.policy or None,
+        "confidence": prediction.confidence,
+        "tracker": tracker_json(preview.tracker, verbosity),
+    }
+
+
 def _event(event: ev.Event) -> Event:
     try:
         return event_to_proto(event)
@@ -252,14 +293,15 @@ def _parse_data(data: Any) -> ev.ParseData:
         raise BadField(f"'parse_data' cannot be read: {error}", "parse_data") from error
 
 
-def _entities(given: Any) -> dict[str, Any]:
-    """Values by name, or a list of entities with `entity` and `value`."""
-    if given is None:
-        return {}
-    if isinstance(given, list):
-        if not all(isinstance(e, dict) and isinstance(e.get("entity"), str) for e in given):
-            raise BadField("'entities' must be an object of values by name, or a list of entities", "entities")
-        return {e["entity"]: e.get("value") for e in given}
-    if not isinstance(given, dict):
-        raise BadField("'entities' must be an object of values by name", "entities")
-    return given
+def _entities(given: Any) -> tuple[dict[str, Any], list[Entity]]:
+    """Values by name, or a list of entities, which may have roles and groups."""
+    if given is None or isinstance(given, dict):
+        return given or {}, []
+    wanted = "'entities' must be an object of values by name, or a list of entities"
+    if not isinstance(given, list):
+        raise BadField(wanted, "entities")
+    requests.check_nesting(given, "entities")
+    try:
+        return {}, [entity_to_proto(entity_from_rasa(entity)) for entity in given]
+    except (EventError, UnwritableValueError) as error:
+        raise BadField(f"{wanted}: {error}", "entities") from error

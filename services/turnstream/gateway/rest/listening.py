@@ -75,6 +75,8 @@ class RestServer:
         if self._listening is None or self._runner.server is None:
             return
         self._listening.close()
+        # What listens without an end, such as WebSockets, is told before the others are waited for.
+        await self._runner.shutdown()
         self._runner.server.pre_shutdown()
         await self._runner.server.shutdown(grace_s)
         await self._runner.cleanup()

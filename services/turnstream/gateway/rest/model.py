@@ -1,6 +1,6 @@
 """What the server is and what its assistant knows: `/`, `/version`, `/status`, `/domain`, `/model`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import yaml
 from aiohttp import web
@@ -40,10 +40,17 @@ class HelloRoutes:
 class ModelRoutes:
     """`switch` None: the model can be neither replaced nor unloaded."""
 
-    def __init__(self, bundles: Bundles[LoadedGateway], parser: Parser, switch: ModelSwitch | None = None) -> None:
+    def __init__(
+        self,
+        bundles: Bundles[LoadedGateway],
+        parser: Parser,
+        switch: ModelSwitch | None = None,
+        active_trainings: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._bundles = bundles
         self._parser = parser
         self._switch = switch
+        self._active_trainings = active_trainings
 
     def routes(self) -> Iterable[Route]:
         yield "GET", "/status", self.status, Access.ADMIN
@@ -56,7 +63,11 @@ class ModelRoutes:
     async def status(self, request: web.Request) -> web.StreamResponse:
         assistant = self._bundles.get()
         return answer(
-            {"model_id": assistant.model_id, "model_file": assistant.model_file, "num_active_training_jobs": 0}
+            {
+                "model_id": assistant.model_id,
+                "model_file": assistant.model_file,
+                "num_active_training_jobs": self._active_trainings(),
+            }
         )
 
     async def domain(self, request: web.Request) -> web.StreamResponse:

@@ -31,12 +31,12 @@ def all_operations() -> Mapping[str, Any]:
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
-    """The document with these routes. Raises KeyError for one that is not described."""
+    """The document with these routes; those of authors' channels are there, and not described further."""
     whole = all_operations()
     paths: dict[str, Any] = {}
     for method, pattern, _, access in routes:
         path = _PATTERN.sub(r"{\1}", pattern)
-        described = whole["paths"][path]
+        described = whole["paths"].get(path) or {method.lower(): _of_channel(method, path)}
         shared = {key: value for key, value in described.items() if key not in _METHODS}
         paths.setdefault(path, shared)[method.lower()] = _complete(described[method.lower()], access)
     return {**whole, "info": {**whole["info"], "version": VERSION}, "paths": paths}
@@ -49,6 +49,13 @@ def _complete(operation: Mapping[str, Any], access: Access) -> dict[str, Any]:
     responses = {**failures, **dict.fromkeys(_LATER, _reference("TryLater")), **operation["responses"]}
     security: list[dict[str, list[str]]] = [] if is_public else [{}, {"token": []}, {"bearer": []}]
     return {**operation, "security": security, "responses": dict(sorted(responses.items()))}
+
+
+def _of_channel(method: str, path: str) -> dict[str, Any]:
+    """Its path is all that is known of it."""
+    operation_id = re.sub(r"\W+", "_", f"{method.lower()}_{path}").strip("_")
+    responses = {"default": {"description": "What the channel answers."}}
+    return {"tags": ["channels"], "operationId": operation_id, "responses": responses}
 
 
 def _reference(name: str) -> dict[str, str]:

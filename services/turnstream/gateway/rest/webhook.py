@@ -44,7 +44,7 @@ class RestChannel:
         return answer(replies_json(message.conversation_id, record.replies))
 
     def _message(self, body: dict[str, Any]) -> InboxMessage:
-        sender = _sender(body)
+        sender = sender_of(body)
         text = text_field(body, "message")
         message_id = optional_text(body, "message_id") or self._door.new_id()
         channel = optional_text(body, "input_channel") or self.name
@@ -72,7 +72,7 @@ class RestChannel:
         return stream
 
 
-def _sender(body: dict[str, Any]) -> str:
+def sender_of(body: dict[str, Any]) -> str:
     """Numbers are taken as text, as Rasa does; nobody is `default`."""
     sender = body.get("sender")
     if sender is None:

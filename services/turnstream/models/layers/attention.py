@@ -28,7 +28,8 @@ class MultiHeadAttention(Module):
     """softmax(Q K^T / sqrt(d)) V in `heads` heads, then a dense layer (Vaswani et al. 2017).
 
     With relative positions, keys and values are k_j + r_{j-i} and v_j + s_{j-i}, r and s shared by the heads and
-    clipped to `max_position` (Shaw et al. 2018). Unidirectional: row i sees rows 0 to i only.
+    clipped to `max_position` (Shaw et al. 2018). Unidirectional: row i sees rows 0 to i only. `density` is that of the
+    last dense layer.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class MultiHeadAttention(Module):
         self._drop_rate = drop_rate
         self._unidirectional = unidirectional
         self._relative = relative or RelativeAttention()
-        self._project = Dense(units, 3 * units, initializer, density=density, bias=False, parts=3, name=f"{name}/qkv")
+        # Whole: a head whose queries and keys see some of the units alone is slow to learn from its neighbours.
+        self._project = Dense(units, 3 * units, initializer, bias=False, parts=3, name=f"{name}/qkv")
         self._output = Dense(units, units, initializer, density=density, name=f"{name}/output")
         span = 2 * self._relative.max_position + 1
         self._key_positions = self._positions(span, initializer, f"{name}/key_positions", self._relative.keys)

@@ -5,11 +5,12 @@ score(y | x) = sum_t logits[t, y_t] + sum_t transitions[y_t, y_{t+1}];  p(y | x)
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from turnstream.models.module import Module, custom_gradient
 from turnstream.models.randomness import Initializer
-from turnstream.models.types import Tensor
+from turnstream.models.types import Floats, Tensor
 
 TINY = 1e-30
 
@@ -32,13 +33,43 @@ class ConditionalRandomField(Module):
         )
         return loss
 
-    def decode(self, logits: Tensor, lengths: Tensor) -> Tensor:
+    def decode(self, logits: Tensor, lengths: Tensor, slack: Floats | None = None) -> Tensor:
         """logits: [batch, tokens, tags] -> the most probable tags [batch, tokens] int32, 0 beyond a length.
 
-        The Viterbi algorithm (Viterbi 1967).
+        The Viterbi algorithm (Viterbi 1967). With `slack` it is spared where the best tag of each token is not beaten,
+        whatever its neighbours are, as in most messages.
         """
         mask = tf.sequence_mask(lengths, tf.shape(logits)[1])
-        return viterbi(logits, tf.convert_to_tensor(self.transitions), mask)
+        if slack is None:
+            return viterbi(logits, tf.convert_to_tensor(self.transitions), mask)
+        best = tf.argmax(logits, 2, output_type=tf.int32)
+        others = tf.one_hot(best, tf.shape(logits)[2], on_value=-np.inf, off_value=0.0)
+        beaten = tf.reduce_max(logits + tf.gather(tf.constant(slack), best) + others, 2) < tf.reduce_max(logits, 2)
+        is_open = tf.logical_not(tf.reduce_all(tf.logical_or(beaten, tf.logical_not(mask)), 1))
+        best = tf.where(mask, best, 0)
+
+        def search() -> Tensor:
+            rows = tf.where(is_open)
+            found = viterbi(
+                tf.gather_nd(logits, rows), tf.convert_to_tensor(self.transitions), tf.gather_nd(mask, rows)
+            )
+            return tf.tensor_scatter_nd_update(best, rows, found)
+
+        return tf.cond(tf.reduce_any(is_open), search, lambda: best)
+
+    def slack(self) -> Floats:
+        """[tags, tags]: by how much the neighbours of a token can favour the second tag over the first at most.
+
+        A tag whose logit is lower by more than that is on no best path: with the first in its place it would be better.
+        Neighbours may be missing, which favours none.
+        """
+        transitions = self.transitions.numpy()
+        rows = []
+        for tag in range(len(transitions)):
+            before = (transitions - transitions[:, tag : tag + 1]).max(0)
+            after = (transitions - transitions[tag]).max(1)
+            rows.append(np.maximum(before, 0.0) + np.maximum(after, 0.0))
+        return np.stack(rows).astype(np.float32)
 
 
 def _negative_log_likelihood(tags: Tensor, lengths: Tensor) -> Any:

@@ -18,7 +18,7 @@ class Dense(Module):
     (channel shuffle, Zhang et al. 2018). A density of 0.2 costs a quarter of the arithmetic of a whole layer, where
     single missing weights (Bunk et al. 2020) save none. `groups` is the largest common divisor of inputs and units
     that keeps at least `density`. With `parts`, units are that many layers side by side, each with its own initial
-    scale.
+    scale, and each block is connected to a stretch of each of them.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Dense(Module):
         self.groups = groups_of(inputs, units, density)
         self._inputs = inputs
         rows, columns = inputs // self.groups, units // self.groups
+        self._parts = parts
         blocks = [initializer.glorot_uniform(rows, columns // parts) for _ in range(self.groups * parts)]
         joined = [np.concatenate(blocks[i * parts : (i + 1) * parts], axis=1) for i in range(self.groups)]
         self.kernel = tf.Variable(np.stack(joined) if self.groups > 1 else joined[0], name=f"{name}/kernel")
@@ -50,7 +51,7 @@ class Dense(Module):
         """[rows, inputs] -> [rows, units]."""
         if self.groups == 1:
             return self._finish(tf.matmul(values, self.kernel))
-        return self._finish(join(tf.matmul(self.split(values), self.kernel)))
+        return self._finish(join(tf.matmul(self.split(values), self.kernel), self._parts))
 
     def split(self, values: Tensor) -> Tensor:
         """[rows, inputs] -> [groups, rows, inputs / groups], what each block reads."""
@@ -70,10 +71,11 @@ class Dense(Module):
         return self._activation(result) if self._activation else result
 
 
-def join(values: Tensor) -> Tensor:
-    """[groups, rows, units] -> [rows, groups * units]."""
-    width = values.shape[0] * values.shape[2]
-    return tf.reshape(tf.transpose(values, [1, 0, 2]), [-1, width])
+def join(values: Tensor, parts: int = 1) -> Tensor:
+    """[groups, rows, parts * units] -> [rows, parts * groups * units]: all groups of a part side by side."""
+    groups, width = values.shape[0], values.shape[2]
+    apart = tf.reshape(values, [groups, -1, parts, width // parts])
+    return tf.reshape(tf.transpose(apart, [1, 2, 0, 3]), [-1, groups * width])
 
 
 def groups_of(inputs: int, units: int, density: float) -> int:

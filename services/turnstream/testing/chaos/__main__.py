@@ -21,7 +21,6 @@ from turnstream.testing.chaos.plan import FaultKind, draw
 from turnstream.testing.chaos.run import Outcome, Patience, run
 from turnstream.testing.chaos.stage import KafkaStage, SqliteStage, Stage
 from turnstream.testing.kafka_broker import BrokerUnavailable
-from turnstream.turnlog.kafka.settings import KafkaSettings
 
 
 def main() -> int:
@@ -29,7 +28,7 @@ def main() -> int:
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="chaos-"))
     try:
         if arguments.measure_recovery:
-            found = asyncio.run(recovery.measure(arguments.measure_recovery, arguments.session_timeout, folder, _say))
+            found = asyncio.run(recovery.measure(arguments.measure_recovery, arguments.pause, folder, _say))
             _say(f"all kills: {found}")
             return 0
         outcomes = asyncio.run(_all(arguments, folder))
@@ -57,11 +56,11 @@ def _arguments() -> argparse.Namespace:
         help="instead of the runs: kill a replica so often, with default settings, and tell how long it is missed",
     )
     parser.add_argument(
-        "--session-timeout",
+        "--pause",
         type=float,
-        default=KafkaSettings().session_timeout_s,
+        default=1.0,
         metavar="S",
-        help="with --measure-recovery: after how many silent seconds a worker counts as dead (default: %(default)s)",
+        help="with --measure-recovery: how long those who talk pause after an answer (default: %(default)s)",
     )
     return parser.parse_args()
 

@@ -1,9 +1,8 @@
-"""How long a dead replica's conversations are silent, with the settings that a user gets by default, or with another
-session time-out.
+"""How long a dead replica's conversations are silent, with the settings that a user gets by default.
 
-The broker has its own defaults too, where `kafka_broker` sets them lower for tests; it allows the session time-out.
-Conversations talk all the time; what counts is the time from the kill to the answer of the first message that a
-conversation sent after it.
+The broker has its own defaults too, where `kafka_broker` sets them lower for tests. In each conversation somebody
+pauses and writes again; what counts is the time from the kill to the answer of the first message that a conversation
+sent after it.
 """
 
 import asyncio
@@ -28,12 +27,13 @@ from turnstream.turnlog.kafka.settings import KafkaSettings
 
 CONVERSATIONS = 48
 _BROKER_DEFAULTS = {
+    "group.min.session.timeout.ms": "6000",
     "group.initial.rebalance.delay.ms": "3000",
     "offsets.topic.num.partitions": "50",
     "transaction.state.log.num.partitions": "50",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "10000",
 }
-_PAUSE_S = 0.1
+_LOOK_S = 0.1
 _REPLACED_AFTER_S = 15.0
 _CALM_S = 6.0
 _WITHOUT_A_KILL_S = 1.0
@@ -44,6 +44,7 @@ _WITHOUT_A_KILL_S = 1.0
 class _Talk:
     """When each message was sent and answered, by conversation, in the loop's time."""
 
+    pause_s: float
     answered: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
 
     async def go_on(self, address: str, conversation_id: str) -> None:
@@ -60,7 +61,7 @@ class _Talk:
                 with suppress(grpc.aio.AioRpcError):
                     await stub.SendMessage(request, timeout=60.0)
                     self.answered[conversation_id].append((sent, loop.time()))
-                await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(self.pause_s)
 
     async def after(self, moment: float) -> list[float]:
         """For each conversation, seconds from then to the first answer to what it sent after that."""
@@ -72,7 +73,7 @@ class _Talk:
             found = [seconds for seconds in first.values() if seconds is not None]
             if len(found) == CONVERSATIONS:
                 return found
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(_LOOK_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +89,23 @@ class Recovery:
         return f"{len(self.silent_s)} conversations, median {middle:.2f} s, worst {worst:.2f} s"
 
 
-async def measure(kills: int, session_timeout_s: float, folder: Path, told: Callable[[str], None]) -> Recovery:
-    """`told` hears of each kill; returned are all of them together. Raises BrokerUnavailable."""
+async def measure(kills: int, pause_s: float, folder: Path, told: Callable[[str], None]) -> Recovery:
+    """Those who talk pause for `pause_s` after each answer. `told` hears of each kill; returned are all of them
+    together. Raises BrokerUnavailable.
+    """
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 (a moment)
-    allowed = {"group.min.session.timeout.ms": str(int(session_timeout_s * 1000))}
-    settings = BrokerSettings(properties=_BROKER_DEFAULTS | allowed)
+    settings = BrokerSettings(properties=_BROKER_DEFAULTS)
     broker = await asyncio.to_thread(KafkaBroker.start, folder / "broker", settings)
     try:
-        log = KafkaSettings(bootstrap_servers=broker.address, replication=1, session_timeout_s=session_timeout_s)
-        return await _measure(kills, Place(json.dumps(asdict(log)), folder), told)
+        log = KafkaSettings(bootstrap_servers=broker.address, replication=1)
+        return await _measure(kills, pause_s, Place(json.dumps(asdict(log)), folder), told)
     finally:
         await asyncio.to_thread(broker.stop)
 
 
-async def _measure(kills: int, place: Place, told: Callable[[str], None]) -> Recovery:
+async def _measure(kills: int, pause_s: float, place: Place, told: Callable[[str], None]) -> Recovery:
     loop = asyncio.get_running_loop()
-    talk = _Talk()
+    talk = _Talk(pause_s)
     silent_s: list[float] = []
     async with Cluster(Plan(0, 2, 1, (), ()), place, Chronicle()) as cluster:
         address = cluster.gateways.pick(0)

@@ -298,6 +298,8 @@ class Committer:
             held = self._partitions.get(request.turn.partition)
             if held is not None and held.lease == request.lease:
                 held.state.put(request.turn.conversation_id, index, written)
+                if request.turn.agenda is not None:
+                    held.state.put_agenda(request.turn.conversation_id, request.turn.agenda)
             self._settle(request, held, offset)
         for partition, progress in plan.progress.items():
             if (held := self._partitions.get(partition)) is not None:

@@ -97,8 +97,8 @@ class InboxProducer:
             self._renew(producer)
             raise
 
-    async def ask(self, key: bytes, partition: int, data: bytes) -> None:
-        """Put a question there; it takes nobody's room. Raises LogUnavailable."""
+    async def put(self, key: bytes, partition: int, data: bytes) -> None:
+        """Put a record there that takes nobody's room. Raises LogUnavailable, MessageTooLarge."""
         producer = await self._ready_producer()
         try:
             await self._acknowledged(self._send(producer, key, partition, data))

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from turnstream.turnlog.kafka.records import (
+    AGENDA,
     BUCKET,
     ERASED,
     HEAD,
@@ -179,13 +180,14 @@ def _without_offsets(entries: bytes) -> bytes:
 class PartitionState:
     """All that a worker holds of a partition, as committed: bytes by conversation, decoded when they are needed.
 
-    `buckets` says where the archive's buckets stand, by number.
+    `buckets` says where the archive's buckets stand, by number. `agendas` stay when a conversation is archived.
     """
 
     progress: Progress = field(default_factory=Progress)
     heads: dict[bytes, bytes] = field(default_factory=dict)
     segments: dict[bytes, bytes] = field(default_factory=dict)
     buckets: dict[int, int] = field(default_factory=dict)
+    agendas: dict[str, bytes] = field(default_factory=dict)
 
     def apply(self, key: bytes, value: bytes | None) -> None:
         """Take in a record of the state topic. Raises ValueError for one of another version, or that is cut off."""
@@ -198,6 +200,8 @@ class PartitionState:
             _put(self.heads, key[1:], value)
         elif kind == SEGMENT:
             _put(self.segments, key[1:], value)
+        elif kind == AGENDA:
+            self.put_agenda(key[1:].decode(), b"" if value is None else value[1:])
         elif kind == BUCKET and value is not None:
             self.buckets[int(key[1:])] = decode_bucket_place(value)
         elif key == PROGRESS_KEY and value is not None:
@@ -225,6 +229,13 @@ class PartitionState:
         for number in segments:
             self.segments[b"%b\0%d" % (conversation, number)] = segment_value(index.segments[number])
         self.heads[conversation] = index.head()
+
+    def put_agenda(self, conversation_id: str, agenda: bytes) -> None:
+        """An empty one takes it away."""
+        if agenda:
+            self.agendas[conversation_id] = agenda
+        else:
+            self.agendas.pop(conversation_id, None)
 
     def erased(self) -> dict[bytes, ConversationIndex]:
         """The conversations of which turns were erased."""

@@ -30,7 +30,7 @@ class Inquiry:
         answered: asyncio.Future[Places] = asyncio.get_running_loop().create_future()
         self._open[name] = answered
         try:
-            await self._inbox.ask(question_key(conversation_id, name), partition, encode_question(question))
+            await self._inbox.put(question_key(conversation_id, name), partition, encode_question(question))
             while True:
                 done, _ = await asyncio.wait({answered}, timeout=_PATIENCE_S)
                 if done:

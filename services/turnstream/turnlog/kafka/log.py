@@ -33,6 +33,7 @@ from turnstream.turnlog.kafka.backlog import Backlog
 from turnstream.turnlog.kafka.batches import Record
 from turnstream.turnlog.kafka.connection import Connection, Lookup, unreachable
 from turnstream.turnlog.kafka.gateway import Gateway, decoded
+from turnstream.turnlog.kafka.inbox import InboxProducer
 from turnstream.turnlog.kafka.index import ConversationIndex
 from turnstream.turnlog.kafka.owners import Owners
 from turnstream.turnlog.kafka.questions import AFTER_SNAPSHOT, Places, Question, answer, question_name
@@ -40,6 +41,7 @@ from turnstream.turnlog.kafka.reader import THROUGH, Reader
 from turnstream.turnlog.kafka.records import (
     ERASED,
     check_ids,
+    inbox_key,
     message_of,
     partition_of,
     split_key,
@@ -49,7 +51,7 @@ from turnstream.turnlog.kafka.settings import KafkaSettings
 from turnstream.turnlog.kafka.tail import Heard
 from turnstream.turnlog.kafka.transactor import Erasing, PlannedTurn
 from turnstream.turnlog.kafka.work import KafkaWork, NotOwned
-from turnstream.turnlog.records import decode_inbox, decode_turn, encode_inbox, encode_turn, erases
+from turnstream.turnlog.records import check_agenda, decode_inbox, decode_turn, encode_inbox, encode_turn, erases
 
 _ALL_TURNS = 2**31
 
@@ -71,6 +73,7 @@ class KafkaTurnLog:
         self._gateway: Gateway | None = None
         self._opening: asyncio.Task[Gateway] | None = None
         self._work: KafkaWork | None = None
+        self._own_inbox: InboxProducer | None = None
         self._leaving = asyncio.Event()
         self._closed = False
 
@@ -95,6 +98,16 @@ class KafkaTurnLog:
         except TimeoutError as error:
             raise LogUnavailable(f"{unreachable(self._settings)}. Try later, with the same message id.") from error
         return await gateway.accept(message.conversation_id, message.message_id, data)
+
+    async def put(self, message: InboxMessage) -> None:
+        """Raises LogUnavailable also. It needs no gateway: nobody here waits for the turn."""
+        data = encode_inbox(message)
+        check_ids(message.conversation_id, message.message_id)
+        self._check_open()
+        if self._own_inbox is None:
+            self._own_inbox = InboxProducer(self._settings, Backlog(self._settings, None))
+        key = inbox_key(message.conversation_id, message.message_id)
+        await self._own_inbox.put(key, self.partition_of(message.conversation_id), data)
 
     async def wait_for(self, conversation_id: str, message_id: str, timeout_s: float) -> TurnRecord:
         gateway = await self._opened_gateway()
@@ -175,6 +188,7 @@ class KafkaTurnLog:
         while True:
             question = Question(AFTER_SNAPSHOT if from_turn is None else max(1, from_turn), _ALL_TURNS)
             places = await self._places(conversation_id, question)
+            agenda = self._agenda_here(partition, conversation_id)
             snapshot = None
             if after_snapshot and places.snapshot is not None:
                 snapshot = await self._lookup.snapshot(partition, places.snapshot[1])
@@ -188,6 +202,7 @@ class KafkaTurnLog:
                 turns=tuple(entry.record for entry in entries if isinstance(entry, Entry)),
                 snapshot=snapshot,
                 undecodable=tuple(entry for entry in entries if isinstance(entry, Undecodable)),
+                agenda=agenda,
             )
 
     async def _places(self, conversation_id: str, question: Question) -> Places:
@@ -203,10 +218,28 @@ class KafkaTurnLog:
         except NotOwned:
             return None
 
+    def _agenda_here(self, partition: int, conversation_id: str) -> bytes:
+        """Empty where this worker does not own the conversation."""
+        try:
+            return b"" if self._work is None else self._work.agendas(partition).get(conversation_id, b"")
+        except NotOwned:
+            return b""
+
+    async def agendas(self, lease: Lease) -> Mapping[str, bytes]:
+        self._check_open()
+        try:
+            if self._work is not None:
+                return dict(self._work.agendas(lease.partition, lease))
+        except NotOwned:
+            pass
+        raise Fenced(lease.partition, lease.epoch)
+
     async def owner_of(self, partition: int) -> str | None:
         return await self._lookup.with_admin(lambda admin: self._owners.address(admin, partition))
 
-    async def commit(self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None) -> Position:
+    async def commit(
+        self, lease: Lease, record: TurnRecord, snapshot: Snapshot | None = None, agenda: bytes | None = None
+    ) -> Position:
         """Raises TurnTooLarge also: committing it again is in vain."""
         conversation_id = record.conversation_id
         data = encode_turn(record)
@@ -230,6 +263,7 @@ class KafkaTurnLog:
             index=ConversationIndex(),
             snapshot=snapshot,
             erasing=await self._erasing(conversation_id) if erases(record) else None,
+            agenda=check_agenda(record, agenda),
         )
         return await self._work.commit(lease, turn, record.inbox_offset)
 
@@ -306,6 +340,8 @@ class KafkaTurnLog:
             await asyncio.gather(self._opening, return_exceptions=True)
         if self._gateway is not None:
             await self._gateway.close()
+        if self._own_inbox is not None:
+            await self._own_inbox.close()
         await self._lookup.close()
         await self._connection.close()
 

@@ -8,6 +8,7 @@
 | state   | `p`                          | Progress of the partition                                            |
 | state   | `h` conversation             | the newest segment of the conversation's index, see `index`          |
 | state   | `c` conversation NUL n       | its earlier segment n                                                |
+| state   | `a` conversation             | its agenda; none: it has none any more                               |
 | state   | `b` n                        | where bucket n of the archive stands, see `archive`                  |
 | archive | `s` conversation             | its newest snapshot                                                  |
 | archive | `i` conversation             | its whole index, from when it was idle                               |
@@ -33,7 +34,7 @@ ERASED = -1
 _MAX_DIGITS = 19
 
 PROGRESS_KEY = b"p"
-HEAD, SEGMENT, BUCKET, SNAPSHOT, INDEX = b"h", b"c", b"b", b"s", b"i"
+HEAD, SEGMENT, AGENDA, BUCKET, SNAPSHOT, INDEX = b"h", b"c", b"a", b"b", b"s", b"i"
 """First bytes of keys."""
 
 Header = tuple[str, bytes]
@@ -145,6 +146,11 @@ def decode_snapshot(data: bytes) -> Snapshot:
     """Raises ValueError where it is none of this version."""
     _, turn_number = _unpack(_SNAPSHOT, data)
     return Snapshot(turn_number, data[_SNAPSHOT.size :])
+
+
+def encode_agenda(agenda: bytes) -> bytes | None:
+    """A tombstone for an empty one."""
+    return _VERSION + agenda if agenda else None
 
 
 def encode_bucket_place(offset: int) -> bytes:

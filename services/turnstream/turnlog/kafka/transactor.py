@@ -13,12 +13,14 @@ from turnstream.turnlog.kafka.archive import with_entries
 from turnstream.turnlog.kafka.clients import close_producer, open_producer
 from turnstream.turnlog.kafka.index import ConversationIndex, digest_of, segment_value
 from turnstream.turnlog.kafka.records import (
+    AGENDA,
     HEAD,
     INDEX,
     PROGRESS_KEY,
     SNAPSHOT,
     Progress,
     bucket_key,
+    encode_agenda,
     encode_bucket_place,
     encode_progress,
     encode_snapshot,
@@ -49,7 +51,7 @@ class Erasing:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTurn:
-    """`index` is the conversation's, before this turn; `committed_s` is Unix time."""
+    """`index` is the conversation's, before this turn; `committed_s` is Unix time; no `agenda` leaves it as it is."""
 
     partition: int
     conversation_id: str
@@ -60,6 +62,7 @@ class PlannedTurn:
     snapshot: Snapshot | None = None
     erasing: Erasing | None = None
     committed_s: int = 0
+    agenda: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +262,8 @@ class Transactor:
             value = segment_value(after.segments[number])
             producer.send(state, value, segment_key(conversation, number), partition=partition)
         producer.send(state, after.head(), HEAD + conversation, partition=partition)
+        if turn.agenda is not None:
+            producer.send(state, encode_agenda(turn.agenda), AGENDA + conversation, partition=partition)
         return after, written
 
     def _archive(self, producer: Any, archiving: PlannedArchiving) -> int:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,6 +137,13 @@ class KafkaWork:
         if held is None or not held.is_claimed:
             raise NotOwned(partition)
         return await self._known(held, conversation_id)
+
+    def agendas(self, partition: int, lease: Lease | None = None) -> Mapping[str, bytes]:
+        """As committed, by conversation. Raises NotOwned where the partition is another's, or under another lease."""
+        held = self._partitions.get(partition)
+        if held is None or not held.is_claimed or lease not in (None, held.lease):
+            raise NotOwned(partition)
+        return held.state.agendas
 
     async def _known(self, held: HeldPartition, conversation_id: str) -> ConversationIndex | None:
         index = held.index(conversation_id)

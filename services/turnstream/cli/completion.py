@@ -1,0 +1,23 @@
+"""`turnstream completion SHELL`: what a shell needs to complete commands and options."""
+
+import click
+from click.shell_completion import get_completion_class
+
+SHELLS = ("bash", "zsh", "fish")
+EPILOG = """\b
+Put one of these into your shell's start file:
+  eval "$(turnstream completion bash)"          ~/.bashrc
+  eval "$(turnstream completion zsh)"           ~/.zshrc
+  turnstream completion fish | source           ~/.config/fish/config.fish
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Write a script that completes turnstream's commands and options in SHELL."""
+    kind = get_completion_class(shell)
+    assert kind is not None
+    script = kind(context.find_root().command, {}, "turnstream", "_TURNSTREAM_COMPLETE").source()
+    click.echo(script.strip())

@@ -1,0 +1,1 @@
+"""The channels of `credentials.yml` beside `rest`, which is always open."""
