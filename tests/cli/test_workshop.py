@@ -1,6 +1,8 @@
 """The jobs of training and testing by request: what they make of a body, and what they refuse."""
 
 import json
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -151,3 +153,16 @@ def test_a_body_with_nothing_to_test_is_refused(tmp_path: Path, bundle: Path, ki
 
 def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     assert str(tmp_path) in done(tmp_path, "stories", STORIES, e2e=False, model=str(tmp_path))["refused"]
+
+
+def test_without_tensorflow_the_answer_says_where_to_train(tmp_path: Path) -> None:
+    """As in the image of the services, in a process of its own: this one may have imported it."""
+    network = whole_project().replace("KeywordIntentClassifier", "CountVectorsFeaturizer\n- name: DIETClassifier")
+    (tmp_path / BODY).write_text(network, encoding="utf-8")
+    options = {"kind": "train", "keep": False, "models": str(tmp_path), "force": False, "augmentation": 0}
+    (tmp_path / ORDER).write_text(json.dumps(options), encoding="utf-8")
+    without = "import sys; sys.modules['tensorflow'] = None; from turnstream.cli.workshop import main"
+    run = f"{without}; from pathlib import Path; main(Path({str(tmp_path)!r}))"
+    subprocess.run([sys.executable, "-c", run], check=True)
+    result = json.loads((tmp_path / RESULT).read_text(encoding="utf-8"))
+    assert "turnstream bundle install" in result["missing"]

@@ -65,12 +65,6 @@ async def test_stories_are_tested_with_the_bundle_that_serves(door: Door) -> Non
     assert answer["report"]["conversation_accuracy"] == {"accuracy": 1.0, "correct": 1, "total": 1}
 
 
-async def test_a_project_with_a_mistake_is_refused_at_its_line(door: Door) -> None:
-    status, answer = await door.post("/model/train", "intents:\n- greet\nslots:\n  name:\n    type: txt\n")
-    assert (status, answer["reason"]) == (400, "BadRequest")
-    assert "domain.yml:5: " in answer["message"]
-
-
 async def test_the_policies_predict_after_given_events(door: Door) -> None:
     greeted = {"event": "user", "text": "hello", "parse_data": {"intent": {"name": "greet", "confidence": 1.0}}}
     events = [

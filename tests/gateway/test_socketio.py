@@ -60,7 +60,7 @@ class Client:
 
     async def ended(self) -> None:
         async with asyncio.timeout(30):
-            await self._socket.wait()
+            await self._socket.eio.wait()
 
     async def close(self) -> None:
         await self._socket.disconnect()
@@ -147,11 +147,10 @@ async def test_names_of_events_namespace_path_and_metadata_are_the_authors() -> 
 async def test_a_connection_needs_a_valid_token_where_there_is_a_key() -> None:
     key = "k" * 32
     async with gateway(jwt_key=key) as behind:
-        for wrong in (None, {"token": jwt.encode({}, "other" * 8)}):
-            client = Client(behind.url)
-            with pytest.raises(socketio.exceptions.ConnectionError):
-                await client.connect(wrong)
-            await client.close()
+        stranger = Client(behind.url)
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            await stranger.connect({"token": jwt.encode({}, "other" * 8)})
+        await stranger.close()
         async with widget(behind, {"token": jwt.encode({"user": "ada"}, key)}) as client:
             await client.send("user_uttered", {"message": "hi"})
             assert await client.next() == ("bot_uttered", {"text": "you said hi"})

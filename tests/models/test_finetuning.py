@@ -13,11 +13,12 @@ from turnstream.features.training_data import DietData, TaggerData
 from turnstream.models.diet import TrainedDiet, train_diet
 from turnstream.models.selector import train_selector
 from turnstream.models.training_log import training_log
-from turnstream.models.training_loop import Best, TrainingProgress, score_of
+from turnstream.models.training_loop import Best, TrainingProgress, fit, score_of
 from turnstream.models.weights import WeightsError, grow_weights
 
 OPTIONS = DIETClassifierOptions(
     transformer_size=16,
+    number_of_transformer_layers=1,
     number_of_attention_heads=2,
     dense_dimension={"text": 16, "label": 8},
     batch_size=4,
@@ -91,7 +92,14 @@ def test_what_would_shrink_is_refused_by_name(earlier: Path) -> None:
 
 
 def test_a_selector_goes_on_with_another_response(tmp_path: Path) -> None:
-    options = ResponseSelectorOptions(epochs=40, random_seed=3, learning_rate=0.01, constrain_similarities=True)
+    options = ResponseSelectorOptions(
+        epochs=40,
+        random_seed=3,
+        learning_rate=0.01,
+        constrain_similarities=True,
+        hidden_layers_sizes={"text": (16,), "label": (16,)},
+        dense_dimension={"text": 16, "label": 16},
+    )
     data = selector_data()
     train_selector(data, SPEC, options).save(tmp_path)
     more = replace(
@@ -113,31 +121,46 @@ def test_grown_weights_keep_the_old_ones_in_front() -> None:
         grow_weights([weight], {"other": np.ones(1, np.float32)}, "here")
 
 
-def test_training_ends_when_held_out_examples_get_no_better() -> None:
-    seen: list[TrainingProgress] = []
-    options = replace(
-        OPTIONS,
-        epochs=200,
-        evaluate_on_number_of_examples=2,
-        evaluate_every_number_of_epochs=1,
-        early_stopping_patience=2,
-        checkpoint_model=True,
-        learning_rate=1e-9,
-    )
-    train_diet(diet_data(), SPEC, options, progress=seen.append)
-    assert len(seen) == 3
-
-
 class Counted:
-    """A model whose weights are the number of the evaluation."""
+    """A model that never gets better; its weights are the number of the evaluation."""
 
     name = "counted"
 
     def __init__(self) -> None:
         self.evaluations = 0
 
+    def train_step(self, examples: np.ndarray, learning_rate: float) -> dict[str, float]:
+        return {"loss": 1.0}
+
+    def settle(self) -> None:
+        pass
+
+    def evaluate(self, examples: np.ndarray) -> dict[str, float]:
+        self.evaluations += 1
+        return {"accuracy": 0.5}
+
     def weights(self) -> dict[str, np.ndarray]:
         return {"w": np.array([self.evaluations])}
+
+    def set_weights(self, weights: dict[str, np.ndarray]) -> None:
+        self.kept = weights
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(2, 3), (None, 9)])
+def test_training_ends_when_held_out_examples_get_no_better(patience: int | None, epochs: int) -> None:
+    seen: list[TrainingProgress] = []
+    options = replace(
+        OPTIONS,
+        epochs=9,
+        evaluate_on_number_of_examples=2,
+        evaluate_every_number_of_epochs=1,
+        early_stopping_patience=patience,
+        checkpoint_model=True,
+    )
+    model = Counted()
+    fit(model, np.zeros(8, np.int32), options, seen.append)  # type: ignore[arg-type]
+    assert len(seen) == epochs
+    assert model.kept == {"w": np.array([1])}
 
 
 def test_the_best_evaluation_is_that_of_the_highest_mean_of_accuracy_and_f1() -> None:

@@ -267,7 +267,7 @@ class SlowToLeave(RecordingWorker):
 
 
 async def test_a_partition_that_is_handed_over_slowly_holds_up_no_other(tmp_path: Path) -> None:
-    settings = SqliteSettings(partitions=2, heartbeat_s=0.02, lease_s=0.1)
+    settings = SqliteSettings(partitions=2, heartbeat_s=0.1, lease_s=1.0)
     first = Running(SqliteTurnLog(tmp_path / "turns.db", settings), SlowToLeave())
     assert isinstance(first.worker, SlowToLeave)
     await first.worker.holds(2)
