@@ -33,6 +33,7 @@ plan: /etc/turnstream/rollout
 endpoints: /etc/turnstream/endpoints
 tls: /etc/turnstream/tls
 gatewayTls: /etc/turnstream/gateway-tls
+channels: /etc/turnstream/channels
 kafkaTls: /etc/turnstream/kafka-tls
 project: /project
 {{- end -}}

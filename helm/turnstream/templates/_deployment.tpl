@@ -50,6 +50,10 @@ spec:
             - --endpoints
             - {{ $paths.endpoints }}/endpoints.yml
             {{- end }}
+            {{- if $uses.channels }}
+            - --credentials
+            - {{ $paths.channels }}/credentials.yml
+            {{- end }}
           {{- include "turnstream.environment" . | nindent 10 }}
           ports:
             - name: grpc
@@ -109,10 +113,13 @@ tls: {{ include "turnstream.tlsSecret" .root }}
 {{- if and (eq .name "gateway") $values.gateway.tls.existingSecret }}
 gateway-tls: {{ $values.gateway.tls.existingSecret }}
 {{- end }}
+{{- if and (eq .name "gateway") $values.gateway.channels.existingSecret }}
+channels: {{ $values.gateway.channels.existingSecret }}
+{{- end }}
 {{- if and (has .name (fromYamlArray (include "turnstream.loggers" .root))) $values.kafka.tls.existingSecret }}
 kafka-tls: {{ $values.kafka.tls.existingSecret }}
 {{- end }}
-{{- if and (eq .name "action") (or $values.actionServer.url $values.actionServer.existingSecret) }}
+{{- if and (has .name (list "action" "conversation")) (or $values.actionServer.url $values.actionServer.existingSecret) }}
 endpoints: true
 {{- end }}
 {{- end -}}
