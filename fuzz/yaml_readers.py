@@ -9,7 +9,7 @@ from pathlib import Path
 from turnstream.assistant.problems import ProjectError
 from turnstream.assistant.reader import ProjectPaths
 from turnstream.assistant.validation import load_project
-from turnstream.cli.credentials import unknown_channels
+from turnstream.cli.credentials import read_credentials
 from turnstream.cli.errors import CommandError
 from turnstream.runtime.rollout import PlanError, parse_plan
 from turnstream.runtime.settings import SettingsError, load_settings
@@ -153,7 +153,7 @@ def _plan(data: bytes) -> object:
     return parse_plan(data.decode(errors="replace")).named
 
 
-_OPERATORS = (_from_file(unknown_channels), _from_file(lambda file: load_settings(file, {})), _plan)
+_OPERATORS = (_from_file(read_credentials), _from_file(lambda file: load_settings(file, {})), _plan)
 
 
 def _project_seeds() -> Sequence[bytes]:
