@@ -19,6 +19,7 @@ from turnstream.assistant.bundle import open_bundle
 from turnstream.assistant.problems import ProjectError
 from turnstream.assistant.reader import ProjectPaths
 from turnstream.assistant.validation import load_project
+from turnstream.cli.asked import asked_of
 from turnstream.cli.examining import Subject
 from turnstream.testing.harness import served, train_quietly
 from turnstream.training.train import TrainingRequest
@@ -79,7 +80,7 @@ async def test_a_project_trains_and_talks(
         url = await servers.url(source) if has_actions else None
         async with served(bundle, tmp_path / "turns.db", url) as assistant:
             replies = [reply for text in messages for reply in await asyncio.to_thread(say, assistant.url, text)]
-            failed = await failed_tests(source, Subject(open_bundle(bundle), assistant.assembly), full)
+            failed = await failed_tests(source, Subject(asked_of(open_bundle(bundle), assistant.assembly)), full)
     assert expected in " ".join(str(reply) for reply in replies)
     assert failed == []
 
