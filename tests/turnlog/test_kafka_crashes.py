@@ -195,9 +195,9 @@ async def test_a_broker_that_is_away_for_a_while_loses_nothing(
 
 async def _outlive_the_broker(log: KafkaTurnLog, broker: KafkaBroker) -> None:
     running = Running(log)
-    await log.accept(a_message("c", "m1"))
+    await _insist(log, "c", "m1")
     held = await running.worker.next()
-    await log.accept(a_message("d", "m1"))
+    await _insist(log, "d", "m1")
     await asyncio.to_thread(broker.kill)
     serving = asyncio.create_task(_answer_everything(running, held))
     try:
