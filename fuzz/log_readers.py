@@ -39,7 +39,7 @@ def _batches(data: bytes) -> None:
     while True:
         try:
             batch = found.next_batch() if found.has_next() else None
-        except (struct.error, kafka.errors.KafkaError):
+        except (AssertionError, struct.error, kafka.errors.KafkaError):
             # kafka-python's own framing: the consumer stops there, before anything of ours.
             return
         if batch is None or batch.magic != 2 or not batch.validate_crc():

@@ -236,3 +236,23 @@ def test_a_bundle_whose_policies_are_damaged_is_refused(bundle: Bundle) -> None:
 
 def test_the_window_covers_what_each_policy_looks_at(bundle: Bundle) -> None:
     assert bundle.policy_window == 65
+
+
+async def test_networks_without_stories_to_learn_from_leave_it_to_the_rules(tmp_path: Path, models: FakeModels) -> None:
+    bundle = policy_bundle(tmp_path, DOMAIN, POLICIES, rules=RULES)
+    policies = LoadedPolicies.load(bundle)
+    service = PolicyService(Bundles({"v1": policies}), Outside(models))
+    registered = Service(service, policy_pb2_grpc.add_DialoguePolicyServicer_to_server)
+    async with GrpcServer([registered]) as server, grpc.aio.insecure_channel(server.address) as channel:
+        stub = policy_pb2_grpc.DialoguePolicyStub(channel)
+        ruled = await stub.PredictNextAction(request([LISTEN, said("greet")]))
+        unknown = await stub.PredictNextAction(request([LISTEN, said("help")], explain=True))
+    assert (ruled.action, ruled.policy) == ("utter_greet", "RulePolicy")
+    assert (unknown.action, unknown.policy) == ("action_default_fallback", "RulePolicy")
+    assert {each.policy: len(each.scores) for each in unknown.predictions} == {
+        "MemoizationPolicy": 0,
+        "RulePolicy": 1,
+        "UnexpecTEDIntentPolicy": 0,
+        "TEDPolicy": 0,
+    }
+    assert models.calls == []

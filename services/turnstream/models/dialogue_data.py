@@ -90,7 +90,7 @@ def intent_data(
     for states in dialogues:
         rows = _rows((EMPTY_STATE, *states), encoder, table)
         for place, state in enumerate(states):
-            if _is_user_turn(states, place) and state.intent in index:
+            if is_user_turn(states, place) and state.intent in index:
                 sequence = before_user_turn(rows[: place + 1], max_history)
                 found.setdefault(sequence.tobytes(), (sequence, set()))[1].add(index[state.intent])
     sequences = tuple(sequence for sequence, _ in found.values())
@@ -105,7 +105,8 @@ def before_user_turn(rows: Ints, max_history: int | None) -> Ints:
     return real if max_history is None else real[-max_history:]
 
 
-def _is_user_turn(states: Sequence[DialogueState], place: int) -> bool:
+def is_user_turn(states: Sequence[DialogueState], place: int) -> bool:
+    """Whether the state at `place` is one right after a user message with an intent."""
     return states[place].previous_action in (None, "action_listen") and states[place].intent is not None
 
 

@@ -117,10 +117,26 @@ class UnexpecTEDIntentPolicy:
         return PolicyPrediction(self.name, self.priority, {ACTION_UNLIKELY_INTENT: 1.0})
 
 
+class UntrainedPolicy:
+    """A policy that had nothing to learn from; predicts nothing."""
+
+    calls_model = False
+    may_be_end_to_end = False
+
+    def __init__(self, options: NetworkPolicyOptions) -> None:
+        self.name = options.component_name
+        self.priority = options.priority
+
+    async def predict(self, given: PolicyInput, outside: Outside) -> PolicyPrediction:
+        return PolicyPrediction(self.name, self.priority)
+
+
 def model_policy(
     options: NetworkPolicyOptions, part: Mapping[str, Any], models: Mapping[str, BundledModel]
-) -> TEDPolicy | UnexpecTEDIntentPolicy:
+) -> TEDPolicy | UnexpecTEDIntentPolicy | UntrainedPolicy:
     """The policy from its part of a bundle. Raises KeyError and ValueError where that is damaged."""
+    if part["model"] is None:
+        return UntrainedPolicy(options)
     model = DialogueModel(models[part["model"]], StateEncoder.from_json(part["encoder"]), options.history_window)
     if isinstance(options, UnexpecTEDIntentPolicyOptions):
         return UnexpecTEDIntentPolicy(options, model, part["intents"], part["thresholds"])

@@ -16,6 +16,7 @@ from turnstream.assistant.components import (
 from turnstream.assistant.domain import Domain
 from turnstream.assistant.location import Location
 from turnstream.assistant.problems import Problems
+from turnstream.models.dialogue_data import is_user_turn
 from turnstream.training.dialogues import TrainingDialogues
 from turnstream.training.memory import learn_memories
 from turnstream.training.rules import learn_rules
@@ -72,8 +73,11 @@ def train_rule_and_memory_policies(
                 windows.append(memories.window)
             case NetworkPolicyOptions():
                 part = f"policy/{model_name(options)}-{number}.json"
-                models.append(ModelPolicy(options, part))
-                windows.append(_network_window(options, dialogues))
+                if _can_learn(options, dialogues, domain):
+                    models.append(ModelPolicy(options, part))
+                    windows.append(_network_window(options, dialogues))
+                else:
+                    files[part] = {"model": None}
             case _:
                 raise TypeError(f"{options.component_name} is no policy")
         entries.append({"options": options_to_json(options), "part": part})
@@ -85,6 +89,17 @@ def train_rule_and_memory_policies(
 def model_name(options: NetworkPolicyOptions) -> str:
     """The model of a policy in the bundle: `ted` or `unexpected_intent`."""
     return "unexpected_intent" if isinstance(options, UnexpecTEDIntentPolicyOptions) else "ted"
+
+
+def _can_learn(options: NetworkPolicyOptions, dialogues: TrainingDialogues, domain: Domain) -> bool:
+    """False for a project of rules alone, and for one without dialogues: the policy then predicts nothing."""
+    if not isinstance(options, UnexpecTEDIntentPolicyOptions):
+        return any(any(dialogue.predictable) for dialogue in dialogues.for_models)
+    return any(
+        state.intent in domain.intents and is_user_turn(dialogue.states, place)
+        for dialogue in dialogues.for_models
+        for place, state in enumerate(dialogue.states)
+    )
 
 
 def _network_window(options: NetworkPolicyOptions, dialogues: TrainingDialogues) -> int:
