@@ -64,8 +64,8 @@ test-cluster: $(STAMP) ## Test the chart on Kubernetes: a node of this machine, 
 chaos: $(STAMP) ## Crash processes and the broker at random, 500 times (ARGS="--seed 7 --jobs 2").
 	$(BIN)/python -m turnstream.testing.chaos --runs 500 $(ARGS)
 
-fuzz: $(STAMP) ## Give hostile input to a running gateway and to every reader of bytes (SECONDS=60).
-	$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60)
+fuzz: $(STAMP) ## Give hostile input to a running gateway and to every reader of bytes (SECONDS=60 SEED=7).
+	$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 bench: $(STAMP) ## Measure speed and memory, as ratios against the peer's figures.
 	$(BIN)/python -m benchmarks

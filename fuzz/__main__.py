@@ -42,7 +42,7 @@ class Reading:
         return self.code == 0 and not self.findings
 
 
-def fuzz_target(name: str, seconds: int) -> Reading:
+def fuzz_target(name: str, seconds: int, seed: int) -> Reading:
     """Inputs that were found before, and those that are kept, are the beginning."""
     folder = WORK / name
     corpus = folder / "corpus"
@@ -50,7 +50,7 @@ def fuzz_target(name: str, seconds: int) -> Reading:
     for kept in (CASES / name).glob("*"):
         shutil.copy(kept, corpus)
     before, started = _findings(folder), time.monotonic()
-    with child("fuzz.coverage", name, folder, seconds, cwd=ROOT, output=folder / "report.log") as process:
+    with child("fuzz.coverage", name, folder, seconds, seed, cwd=ROOT, output=folder / "report.log") as process:
         code = process.wait(seconds + MARGIN_S)
     took = time.monotonic() - started
     return Reading(name, _executions(folder / "report.log"), took, code, tuple(_findings(folder) - before))
@@ -83,11 +83,11 @@ def _shown(path: Path) -> str:
     return os.path.relpath(path, ROOT)
 
 
-def fuzz_readers(names: Sequence[str], seconds: int) -> bool:
+def fuzz_readers(names: Sequence[str], seconds: int, seed: int) -> bool:
     share = max(2, seconds // len(names))
     readings = []
     for name in names:
-        readings.append(fuzz_target(name, share))
+        readings.append(fuzz_target(name, share, seed))
         _tell(readings[-1])
     return all(reading.is_good for reading in readings)
 
@@ -109,7 +109,7 @@ def everything(seconds: int, seed: int) -> bool:
     verdicts: list[bool] = []
 
     def readers() -> None:
-        verdicts.append(fuzz_readers(list(TARGETS), seconds))
+        verdicts.append(fuzz_readers(list(TARGETS), seconds, seed))
 
     beside = threading.Thread(target=readers, daemon=True)
     beside.start()
@@ -121,7 +121,7 @@ def everything(seconds: int, seed: int) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="of the requests")
+    parser.add_argument("--seed", type=int, default=random.randrange(1, 10_000), help="of requests and inputs")
     parser.add_argument("--only", choices=[*TARGETS, "rest"])
     parser.add_argument("--repeat", nargs=2, metavar=("TARGET", "FILE"), help="give one input to a target")
     asked = parser.parse_args()
@@ -131,7 +131,7 @@ def main() -> int:
     if asked.only == "rest":
         return 0 if fuzz_door(asked.seconds, asked.seed) else 1
     if asked.only:
-        return 0 if fuzz_readers([asked.only], asked.seconds) else 1
+        return 0 if fuzz_readers([asked.only], asked.seconds, asked.seed) else 1
     return 0 if everything(asked.seconds, asked.seed) else 1
 
 

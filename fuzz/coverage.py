@@ -1,4 +1,4 @@
-"""One target under Atheris, in a process of its own: `python -m fuzz.coverage TARGET FOLDER SECONDS`.
+"""One target under Atheris, in a process of its own: `python -m fuzz.coverage TARGET FOLDER SECONDS SEED`.
 
 Inputs that reach new code are kept in FOLDER/corpus. The first that brings the target down goes to FOLDER, and ends it.
 """
@@ -19,16 +19,17 @@ MAX_MEMORY_MB = 1024
 
 
 def main() -> None:
-    name, folder, seconds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    name, folder, seconds, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     target = TARGETS[name]
     logging.disable(logging.CRITICAL)
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(target.seeds()):
-        (corpus / f"seed-{number}").write_bytes(seed)
+    for number, first in enumerate(target.seeds()):
+        (corpus / f"seed-{number}").write_bytes(first)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     options = (
         f"-max_total_time={seconds}",
+        f"-seed={seed}",
         f"-max_len={MAX_INPUT_BYTES}",
         f"-timeout={MAX_INPUT_S}",
         f"-rss_limit_mb={MAX_MEMORY_MB}",

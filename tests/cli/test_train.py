@@ -45,6 +45,12 @@ def test_names_and_places_a_bundle_as_told(call: Call, project: Path) -> None:
     assert open_bundle(find_bundle(project / "elsewhere")).root.name == "mine"
 
 
+def test_each_training_is_a_version_of_its_own_however_soon_after_another(call: Call, project: Path) -> None:
+    for name in ("a", "b", "c"):
+        assert call("train", "--force", "--fixed-model-name", name).exit_code == 0
+    assert len({open_bundle(project / "models" / name).version for name in ("a", "b", "c")}) == 3
+
+
 def test_trains_further_from_the_newest_bundle_or_the_one_named(call: Call) -> None:
     assert "Nothing has changed since models/first was trained" in call("train", "--finetune").output
     named = call("train", "--finetune", "models/first", "--epoch-fraction", "0.5", "--fixed-model-name", "second")

@@ -86,7 +86,8 @@ def train(request: TrainingRequest, reporter: Reporter) -> TrainingResult:
     facts = _facts(prepared)
     if earlier is not None and _is_current(earlier, whole, request):
         return TrainingResult(earlier.root, False, (), warnings, facts)
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    # To the millisecond: two trainings within a second are two versions.
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     place = request.out / (request.name or stamp)
     with BundleWriter(place, domain=prepared.project.domain, config=prepared.project.config, version=stamp) as writer:
         outcomes = _write(prepared, writer, earlier, reporter, whole)
