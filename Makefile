@@ -22,8 +22,8 @@ $(STAMP): requirements/dev.lock pyproject.toml
 demo: $(STAMP) ## Train the example assistant, serve it, and talk to it.
 	$(BIN)/python scripts/demo.py
 
-test: $(STAMP) ## Run all tests.
-	$(BIN)/python -m pytest
+test: $(STAMP) ## Run all tests, in two processes (JOBS=2).
+	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile
 
 conformance: $(STAMP) ## Compare with the golden records in full: three seeds, whole trainings.
 	$(BIN)/python -m pytest tests/conformance --seeds 1,2,3 --full -s

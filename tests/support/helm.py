@@ -1,5 +1,6 @@
 """The chart, rendered by a real `helm`."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -28,19 +29,26 @@ def helm_program() -> str:
     if found := os.environ.get("HELM") or shutil.which("helm"):
         return found
     cache_folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "turnstream" / "bin"
-    built = cache_folder / "helm"
-    if not built.is_file():
-        go = shutil.which("go")
-        if go is None:
-            raise HelmUnavailable("helm is neither on the PATH nor in $HELM, and there is no Go to build it with")
-        environment = {**os.environ, "GOBIN": str(cache_folder), "CGO_ENABLED": "0"}
-        command = [go, "install", "-ldflags", "-s -w", HELM_MODULE]
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=BUILD_TIMEOUT_S
-        )
-        if done.returncode:
-            raise HelmUnavailable(f"helm could not be built: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
-    return str(built)
+    cache_folder.mkdir(parents=True, exist_ok=True)
+    # Tests run in several processes: the first builds it.
+    with (cache_folder / "helm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (cache_folder / "helm").is_file():
+            _build(cache_folder)
+    return str(cache_folder / "helm")
+
+
+def _build(folder: Path) -> None:
+    go = shutil.which("go")
+    if go is None:
+        raise HelmUnavailable("helm is neither on the PATH nor in $HELM, and there is no Go to build it with")
+    environment = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}
+    command = [go, "install", "-ldflags", "-s -w", HELM_MODULE]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=BUILD_TIMEOUT_S
+    )
+    if done.returncode:
+        raise HelmUnavailable(f"helm could not be built: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
 
 
 def helm(*arguments: str) -> "subprocess.CompletedProcess[str]":
