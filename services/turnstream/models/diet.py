@@ -1,45 +1,39 @@
 """Training, storing, running and exporting DIET."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
 
-from turnstream.assistant.components import DIETClassifierOptions, options_from_json, options_to_json
-from turnstream.features.arrays import FeatureSpec, TextFeatures, model_inputs, pad
+from turnstream.assistant.components import DIETClassifierOptions
+from turnstream.features.arrays import FeatureSpec, TextFeatures
 from turnstream.features.training_data import NO_LABEL, DietData
 from turnstream.models.diet_network import DietNetwork
-from turnstream.models.export import export_model, text_inputs
-from turnstream.models.inference import predict_all
-from turnstream.models.module import compiled
+from turnstream.models.export import Outputs, TextInputs
+from turnstream.models.module import Module, compiled
 from turnstream.models.randomness import Initializer, Noise
 from turnstream.models.text_data import TextData
-from turnstream.models.text_encoder import TextTensors, UsedEmbeddings, text_signature, text_tensors
+from turnstream.models.text_encoder import PaddedTexts, TextTensors, UsedEmbeddings, text_signature, text_tensors
+from turnstream.models.trained import TrainedModel
 from turnstream.models.trainer import Trainer
 from turnstream.models.training_loop import Metrics, ProgressCallback, fit, seed_of
 from turnstream.models.types import Array, Ints, Tensor
-from turnstream.models.weights import (
-    WeightsError,
-    assign_weights,
-    check_grown,
-    grow_weights,
-    load_model,
-    read_weights,
-    save_model,
-)
-
-KIND = "diet"
+from turnstream.models.weights import WeightsError, assign_weights, read_weights
 
 
-class TrainedDiet:
+class TrainedDiet(TrainedModel[DIETClassifierOptions, TextFeatures]):
     """A trained DIET: its network and the names of what it predicts.
 
     intents: names in the order of `intent_scores`; taggers: tag names by tagger, the order of `<name>_tags`;
     intent_words: see `features.training_data.DietData`.
     """
+
+    kind = "diet"
+    options_type = DIETClassifierOptions
+    network: DietNetwork
 
     def __init__(
         self,
@@ -50,86 +44,51 @@ class TrainedDiet:
         seed: int,
         intent_words: Sequence[Sequence[str]] = (),
     ) -> None:
-        self.options = options
         self.spec = spec
         self.intents = tuple(intents)
         self.taggers = {name: tuple(tags) for name, tags in taggers.items()}
         self.intent_words = tuple(tuple(words) for words in intent_words)
-        self.network = DietNetwork(options, spec, len(self.intents), self.taggers, Initializer(seed), self.intent_words)
-        self._function: Any = None
+        network = DietNetwork(options, spec, len(self.intents), self.taggers, Initializer(seed), self.intent_words)
+        super().__init__(options, TextInputs(spec), network)
 
-    def predict(
-        self, texts: Sequence[TextFeatures], *, batch_size: int = 64, outputs: Sequence[str] = ()
-    ) -> dict[str, Array]:
-        """Bulk inference: the outputs of the export, only those named if any are, padded to the longest text."""
-        lengths = [text.ids.shape[0] for text in texts]
-        return predict_all(
-            self.serving_function(),
-            texts,
-            lambda some: model_inputs(pad(some), self.spec),
-            lengths,
-            batch_size,
-            outputs,
-        )
-
-    def serving_function(self) -> Any:
-        """The function that `export` writes. Made anew after the weights changed."""
-        if self._function is None:
-            labels = self.network.labels() if self.network.labels is not None else None
-            slacks = [tagger.slack() for tagger in self.network.taggers]
-            self._function = text_inputs(self.spec, lambda texts: self.network.infer(texts, labels, slacks))
-        return self._function
-
-    def export(self, path: Path) -> None:
-        """Write a SavedModel into the folder `path`, with the signature `serving_default` (see `models.export`)."""
-        network = self.network
-        served = [network.encoder, *network.taggers]
-        if network.labels is not None:
-            served.append(network.intent_output)
-        export_model(path, self.serving_function(), served)
-
-    def save(self, folder: Path) -> None:
-        """Write weights and settings, from which `load` builds the model again."""
-        settings = {
-            "options": options_to_json(self.options),
+    def settings(self) -> dict[str, Any]:
+        return {
             "spec": asdict(self.spec),
             "intents": self.intents,
             "taggers": self.taggers,
             "intent_words": self.intent_words,
         }
-        save_model(folder, KIND, settings, self.network.variables)
 
     @classmethod
-    def load(cls, folder: Path) -> "TrainedDiet":
-        """Raises WeightsError when the files are damaged, of another kind, or do not fit each other."""
-        settings, weights = load_model(folder, KIND)
-        options = options_from_json(settings["options"])
-        if not isinstance(options, DIETClassifierOptions):
-            raise WeightsError(f"{folder} holds options of {options.component_name}")
+    def rebuilt(cls, options: DIETClassifierOptions, settings: Mapping[str, Any]) -> Self:
         spec, words = FeatureSpec(**settings["spec"]), settings["intent_words"]
-        model = cls(options, spec, settings["intents"], settings["taggers"], seed=0, intent_words=words)
-        assign_weights(model.network.variables, weights, str(folder / "weights.npz"))
-        return model
+        return cls(options, spec, settings["intents"], settings["taggers"], seed=0, intent_words=words)
 
-    def go_on_from(self, folder: Path) -> None:
-        """Take the weights of an earlier, smaller model. Raises WeightsError where it does not fit into this one."""
-        settings, weights = load_model(folder, KIND)
-        before = {"intents": settings["intents"], **settings["taggers"]}
-        check_grown(before, {"intents": self.intents, **self.taggers}, str(folder))
-        if bool(settings["intent_words"]) != bool(self.intent_words):
-            raise WeightsError(f"{folder}: the names of intents are split in one model and whole in the other")
-        grow_weights(self.network.variables, weights, str(folder / "weights.npz"))
-        self.weights_changed()
+    @staticmethod
+    def labels_in(settings: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+        return {"intents": settings["intents"], **settings["taggers"]}
 
-    def weights_changed(self) -> None:
-        """Forget what was computed from the weights."""
-        self._function = None
+    def inference(self) -> Callable[[PaddedTexts], Outputs]:
+        network = self.network
+        labels = network.labels() if network.labels is not None else None
+        slacks = [tagger.slack() for tagger in network.taggers]
+        return lambda texts: network.infer(texts, labels, slacks)
+
+    def served(self) -> Sequence[Module]:
+        network = self.network
+        ranking = [network.intent_output] if network.labels is not None else []
+        return [network.encoder, *network.taggers, *ranking]
+
+    def check_start(self, earlier: Mapping[str, Any], where: str) -> None:
+        super().check_start(earlier, where)
+        if bool(earlier["intent_words"]) != bool(self.intent_words):
+            raise WeightsError(f"{where}: the names of intents are split in one model and whole in the other")
 
 
 class DietTrainee:
     """DIET under training."""
 
-    name = KIND
+    name = TrainedDiet.kind
 
     def __init__(self, model: TrainedDiet, data: DietData, seed: int) -> None:
         self._model = model

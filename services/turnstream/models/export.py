@@ -5,18 +5,38 @@ int32 and `sentence_weights` float32 [batch, m], and with dense features `dense`
 `sentence_dense` float32 [batch, width]: `features.arrays.FeatureBatch`. All sizes but `width` are open.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from turnstream.features.arrays import FeatureSpec
+from turnstream.features.arrays import FeatureSpec, TextFeatures, model_inputs, pad
 from turnstream.models.module import Module, compiled
 from turnstream.models.text_encoder import PaddedTexts
-from turnstream.models.types import Tensor
+from turnstream.models.types import Array, Tensor
 
 Outputs = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class TextInputs:
+    """Texts as a text model takes them."""
+
+    spec: FeatureSpec
+
+    def length(self, item: TextFeatures) -> int:
+        """In tokens."""
+        return int(item.ids.shape[0])
+
+    def arrays(self, items: Sequence[TextFeatures]) -> Mapping[str, Array]:
+        """Padded to the longest."""
+        return model_inputs(pad(items), self.spec)
+
+    def function(self, infer: Callable[[PaddedTexts], Outputs]) -> Any:
+        """A compiled function of the documented inputs, by name."""
+        return text_inputs(self.spec, infer)
 
 
 def text_inputs(spec: FeatureSpec, infer: Callable[[PaddedTexts], Outputs]) -> Any:

@@ -1,42 +1,36 @@
 """Training, storing, running and exporting a response selector."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
 
-from turnstream.assistant.components import ResponseSelectorOptions, options_from_json, options_to_json
+from turnstream.assistant.components import ResponseSelectorOptions
 from turnstream.features.arrays import FeatureSpec, TextFeatures, model_inputs, pad
 from turnstream.features.training_data import SelectorData
-from turnstream.models.export import export_model, text_inputs
-from turnstream.models.inference import predict_all
+from turnstream.models.export import Outputs, TextInputs
 from turnstream.models.losses.dot_product import ALL_LABELS, DRAWN_LABELS
-from turnstream.models.module import compiled
+from turnstream.models.module import Module, compiled
 from turnstream.models.randomness import Initializer, Noise
 from turnstream.models.selector_network import SelectorNetwork
 from turnstream.models.text_data import TextData
 from turnstream.models.text_encoder import PaddedTexts, TextTensors, UsedEmbeddings, text_signature, text_tensors
+from turnstream.models.trained import TrainedModel
 from turnstream.models.trainer import Trainer
 from turnstream.models.training_loop import Metrics, ProgressCallback, fit, seed_of
-from turnstream.models.types import Array, Ints, Tensor
-from turnstream.models.weights import (
-    WeightsError,
-    assign_weights,
-    check_grown,
-    grow_weights,
-    load_model,
-    read_weights,
-    save_model,
-)
-
-KIND = "selector"
+from turnstream.models.types import Array, Ints, Tensor, Variable
+from turnstream.models.weights import assign_weights, read_weights
 
 
-class TrainedSelector:
+class TrainedSelector(TrainedModel[ResponseSelectorOptions, TextFeatures]):
     """A trained selector. keys: intent response keys in the order of `scores`."""
+
+    kind = "selector"
+    options_type = ResponseSelectorOptions
+    network: SelectorNetwork
 
     def __init__(
         self,
@@ -45,35 +39,34 @@ class TrainedSelector:
         keys: Sequence[str],
         seed: int,
     ) -> None:
-        self.options = options
         self.spec = spec
         self.keys = tuple(keys)
-        self.network = SelectorNetwork(options, spec, len(self.keys), Initializer(seed))
+        super().__init__(options, TextInputs(spec), SelectorNetwork(options, spec, len(self.keys), Initializer(seed)))
         self.response_embeddings = tf.Variable(
             np.zeros((len(self.keys), options.embedding_dimension), np.float32), trainable=False, name="responses"
         )
-        self._function: Any = None
 
-    def predict(
-        self, texts: Sequence[TextFeatures], *, batch_size: int = 64, outputs: Sequence[str] = ()
-    ) -> dict[str, Array]:
-        """Bulk inference: `scores` [texts, responses]."""
-        lengths = [text.ids.shape[0] for text in texts]
-        return predict_all(
-            self.serving_function(),
-            texts,
-            lambda some: model_inputs(pad(some), self.spec),
-            lengths,
-            batch_size,
-            outputs,
-        )
+    @property
+    def variables(self) -> Sequence[Variable]:
+        return [*self.network.variables, self.response_embeddings]
 
-    def serving_function(self) -> Any:
-        """The function that `export` writes."""
-        if self._function is None:
-            embeddings = tf.constant(self.response_embeddings.numpy())
-            self._function = text_inputs(self.spec, lambda texts: self.network.infer(texts, embeddings))
-        return self._function
+    def settings(self) -> dict[str, Any]:
+        return {"spec": asdict(self.spec), "keys": self.keys}
+
+    @classmethod
+    def rebuilt(cls, options: ResponseSelectorOptions, settings: Mapping[str, Any]) -> Self:
+        return cls(options, FeatureSpec(**settings["spec"]), settings["keys"], seed=0)
+
+    @staticmethod
+    def labels_in(settings: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+        return {"keys": settings["keys"]}
+
+    def inference(self) -> Callable[[PaddedTexts], Outputs]:
+        embeddings = tf.constant(self.response_embeddings.numpy())
+        return lambda texts: self.network.infer(texts, embeddings)
+
+    def served(self) -> Sequence[Module]:
+        return [self.network.encoder, self.network.output]
 
     def embed_responses(self, texts: Sequence[TextFeatures]) -> None:
         """Compute the embeddings of all responses; texts: of the responses, read where texts are the labels."""
@@ -82,43 +75,13 @@ class TrainedSelector:
         else:
             rows = [self.network.infer_responses(_padded([text], self.spec)) for text in texts]
             self.response_embeddings.assign(tf.concat(rows, 0))
-        self._function = None
-
-    def export(self, path: Path) -> None:
-        """Write a SavedModel into `path`: the inputs of a text model (see `models.export`) -> `scores`."""
-        export_model(path, self.serving_function(), [self.network.encoder, self.network.output])
-
-    def save(self, folder: Path) -> None:
-        """Write weights and settings, from which `load` builds the model again."""
-        settings = {"options": options_to_json(self.options), "spec": asdict(self.spec), "keys": self.keys}
-        save_model(folder, KIND, settings, self._variables())
-
-    def go_on_from(self, folder: Path) -> None:
-        """Take the weights of an earlier, smaller model. Raises WeightsError where it does not fit into this one."""
-        settings, weights = load_model(folder, KIND)
-        check_grown({"keys": settings["keys"]}, {"keys": self.keys}, str(folder))
-        grow_weights(self._variables(), weights, str(folder / "weights.npz"))
-        self._function = None
-
-    def _variables(self) -> list[Any]:
-        return [*self.network.variables, self.response_embeddings]
-
-    @classmethod
-    def load(cls, folder: Path) -> "TrainedSelector":
-        """Raises WeightsError when the files are damaged, of another kind, or do not fit each other."""
-        settings, weights = load_model(folder, KIND)
-        options = options_from_json(settings["options"])
-        if not isinstance(options, ResponseSelectorOptions):
-            raise WeightsError(f"{folder} holds options of {options.component_name}")
-        model = cls(options, FeatureSpec(**settings["spec"]), settings["keys"], seed=0)
-        assign_weights(model._variables(), weights, str(folder / "weights.npz"))
-        return model
+        self.weights_changed()
 
 
 class SelectorTrainee:
     """A selector under training."""
 
-    name = KIND
+    name = TrainedSelector.kind
 
     def __init__(
         self, model: TrainedSelector, data: SelectorData, responses: Sequence[TextFeatures], seed: int

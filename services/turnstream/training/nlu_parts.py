@@ -1,6 +1,7 @@
 """The networks of NLU as parts of a bundle: DIET and the response selectors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from turnstream.assistant.bundle import BundleWriter
 from turnstream.assistant.components import (
@@ -26,6 +27,11 @@ from turnstream.training.nlu_components import (
 )
 from turnstream.training.parts import Part
 
+if TYPE_CHECKING:
+    from turnstream.models.trained import TrainedModel
+
+Train = Callable[..., "TrainedModel[Any, Any]"]
+
 
 def nlu_parts(nlu: NluArtifacts, data_fingerprint: str, data: NluData | None = None) -> Iterator[Part]:
     """A part for each component that has something to learn. `data_fingerprint` stands for pipeline and NLU data.
@@ -39,7 +45,7 @@ def nlu_parts(nlu: NluArtifacts, data_fingerprint: str, data: NluData | None = N
     for diet in nlu.diets:
         if diet.data is not None:
             key = fingerprint(data_fingerprint, options_to_json(diet.options))
-            yield Part(f"intents and entities ({diet.model})", key, diet.model, _DietBuilder(diet))
+            yield Part(f"intents and entities ({diet.model})", key, diet.model, _NetworkBuilder(diet, _diet))
     for linear in nlu.linear:
         if linear.data is not None:
             key = fingerprint(data_fingerprint, options_to_json(linear.options))
@@ -48,7 +54,7 @@ def nlu_parts(nlu: NluArtifacts, data_fingerprint: str, data: NluData | None = N
     for selector in nlu.selectors:
         if selector.data is not None:
             key = fingerprint(data_fingerprint, options_to_json(selector.options))
-            yield Part(f"responses ({selector.name})", key, selector.model, _SelectorBuilder(selector))
+            yield Part(f"responses ({selector.name})", key, selector.model, _NetworkBuilder(selector, _selector))
 
 
 class _CustomBuilder:
@@ -87,17 +93,16 @@ class _LinearBuilder:
                 writer.write_json(training.file, {name: chain.to_json() for name, chain in chains.items()})
 
 
-class _DietBuilder:
-    def __init__(self, training: DietTraining) -> None:
+class _NetworkBuilder:
+    """`find` imports what trains: TensorFlow takes seconds, which a project without networks should not wait for."""
+
+    def __init__(self, training: DietTraining | SelectorTraining, find: Callable[[], Train]) -> None:
         self._training = training
+        self._find = find
 
     def __call__(self, writer: BundleWriter, progress: ProgressCallback) -> None:
-        # TensorFlow takes seconds to import, which a project without networks should not wait for.
-        from turnstream.models.diet import train_diet
-
         training, start = self._training, self._training.start
-        assert training.data is not None
-        model = train_diet(
+        model = self._find()(
             training.data,
             training.spec,
             start.shortened(training.options) if start else training.options,
@@ -108,21 +113,13 @@ class _DietBuilder:
         model.save(writer.path(f"{WEIGHTS_DIR}/{training.model}"))
 
 
-class _SelectorBuilder:
-    def __init__(self, training: SelectorTraining) -> None:
-        self._training = training
+def _diet() -> Train:
+    from turnstream.models.diet import train_diet
 
-    def __call__(self, writer: BundleWriter, progress: ProgressCallback) -> None:
-        from turnstream.models.selector import train_selector
+    return train_diet
 
-        training, start = self._training, self._training.start
-        assert training.data is not None
-        model = train_selector(
-            training.data,
-            training.spec,
-            start.shortened(training.options) if start else training.options,
-            progress=progress,
-            start=start.weights if start else None,
-        )
-        model.export(writer.add_model(training.model))
-        model.save(writer.path(f"{WEIGHTS_DIR}/{training.model}"))
+
+def _selector() -> Train:
+    from turnstream.models.selector import train_selector
+
+    return train_selector
