@@ -51,6 +51,7 @@ class Node:
 
     def __init__(self, state: Path) -> None:
         self._state = state
+        self._kubelet: subprocess.Popen[bytes] | None = None
         self.kubeconfig = state / "admin.kubeconfig"
 
     def up(self, images: Sequence[str]) -> None:
@@ -63,6 +64,8 @@ class Node:
 
     def down(self) -> None:
         run(str(TOOLS / "down.sh"), str(self._state), timeout_s=300)
+        if self._kubelet is not None:
+            self._kubelet.wait()
         self._forward_between_pods("-D")
 
     def _forward_between_pods(self, action: str) -> None:
@@ -84,10 +87,10 @@ class Node:
         os.kill(pid, signal.SIGTERM)
         until(lambda: not _runs(pid), "the kubelet to end")
         with (self._state / "log" / "kubelet.log").open("ab") as log:
-            kubelet = subprocess.Popen(
+            self._kubelet = subprocess.Popen(
                 command, cwd=self._state, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
             )
-        pid_file.write_text(str(kubelet.pid))
+        pid_file.write_text(str(self._kubelet.pid))
 
 
 def _runs(pid: int) -> bool:
