@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conformance lint format protos lock kafka images test-containers chart test-cluster chaos fuzz bench clean
+.PHONY: help setup demo test conformance lint format protos docs web test-web lock kafka images test-containers chart test-cluster chaos fuzz bench clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -40,6 +40,17 @@ format: $(STAMP) ## Mend style.
 
 protos: $(STAMP) ## Generate the stubs in services/turnstream/api from protos/.
 	$(BIN)/python scripts/generate_protos.py
+
+docs: $(STAMP) ## Write the reference from the code, and build the docs site in build/site.
+	$(BIN)/python scripts/generate_docs.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+web: $(STAMP) ## Build the chat and the inspector of web/ into the gateway's package.
+	$(BIN)/python scripts/build_web.py
+
+test-web: $(STAMP) ## Test web/ by itself, and its pages in a real Chromium (apt-get install chromium).
+	$(BIN)/python scripts/build_web.py --test
+	$(BIN)/python -m pytest tests/web -rs
 
 lock: ## Resolve the versions in requirements/ anew.
 	$(PYTHON) scripts/lock.py

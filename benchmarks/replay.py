@@ -8,9 +8,10 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -124,13 +125,25 @@ def _grouped(records: list[TurnRecord], events: list[Event]) -> dict[str, list[E
     return grouped
 
 
+@cache
+def _templates() -> list[list[EventProto]]:
+    return [[event_to_proto(event) for event in _turn(n)] for n in range(len(INTENTS))]
+
+
+def synthetic_conversation(conversation_id: str, turns: int) -> Iterator[TurnRecord]:
+    """The turns of one conversation."""
+    templates = _templates()
+    for turn in range(1, turns + 1):
+        yield _record(conversation_id, turn, templates[turn % len(templates)])
+
+
 def synthetic_turns(events: int) -> Iterator[TurnRecord]:
     """Turns of conversations that go on side by side, until there are so many events.
 
     A turn is what DIET, a rule and a response make of a message: 7 events and 1.7 kB, and 3 more where a session
     begins.
     """
-    templates = [[event_to_proto(event) for event in _turn(n)] for n in range(len(INTENTS))]
+    templates = _templates()
     session = [event_to_proto(event) for event in _session()]
     done, batch = 0, 0
     while done < events:
@@ -206,10 +219,15 @@ def _record(conversation_id: str, turn: int, events: list[EventProto]) -> TurnRe
 
 
 def write_sqlite(path: Path, events: int = EVENTS) -> None:
-    """A log in a file, as turns commit it, in one transaction."""
+    """A log of so many events in a file."""
+    write_turns(path, synthetic_turns(events))
+
+
+def write_turns(path: Path, records: Iterable[TurnRecord]) -> None:
+    """A log of these turns in a file, as turns commit it, in one transaction."""
     connection = sqlite_store.connect(path, synchronous="NORMAL", create_partitions=PARTITIONS)
     connection.execute("BEGIN IMMEDIATE")
-    for offset, record in enumerate(synthetic_turns(events), 1):
+    for offset, record in enumerate(records, 1):
         partition = sqlite_store.partition_of(record.conversation_id, PARTITIONS)
         record.inbox_partition, record.inbox_offset = partition, offset
         message = InboxMessage(

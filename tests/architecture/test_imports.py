@@ -26,10 +26,13 @@ SHARED: dict[str, set[str]] = {
     "replay": {"assistant", "dialogue", "api", "turnlog", "runtime"},
     "training": {"assistant", "dialogue", "features", "models", "api", "runtime"},
     "authoring": {"assistant", "dialogue", "training"},
+    "inspector": {"assistant", "dialogue", "api", "turnlog", "runtime", "authoring"},
 }
 ALLOWED = SHARED | {
-    service: set(SHARED) - {"models", "training", "replay", "evaluation", "authoring"} for service in SERVICES
+    service: set(SHARED) - {"models", "training", "replay", "evaluation", "authoring", "inspector"}
+    for service in SERVICES
 }
+ALLOWED["gateway"].add("inspector")
 FREE = ("cli", "testing")
 HEAVY = {"tensorflow", "keras", "tensorflow_serving"}
 HEAVY_ROOMS = {"models", "training", "inference"}

@@ -45,7 +45,8 @@ def test_names_that_do_not_exist_are_reported_together_with_the_nearest(write_pr
     )
 
     assert project.texts() == [
-        "data/rules.yml:4: The rule 'wrong' names the form 'order', which is not in the domain.",
+        "data/rules.yml:4: The rule 'wrong' names the form 'order', which is not in the domain. "
+        "Add it to 'forms' in the domain.",
         "data/rules.yml:5: The rule 'wrong' names the slot 'citi', which is not in the domain. Did you mean 'city'?",
         "data/rules.yml:7: The rule 'wrong' names the entity 'cty', which is not in the domain. Did you mean 'city'?",
         "data/rules.yml:7: The rule 'wrong' names the intent 'gret', which is not in the domain. Did you mean 'greet'?",
@@ -57,7 +58,8 @@ def test_names_that_do_not_exist_are_reported_together_with_the_nearest(write_pr
         "Did you mean 'bye'?",
         "data/stories.yml:9: The story 'wrong too' names the action 'action_nowhere', which is not in the domain. "
         "Did you mean 'action_restart'?",
-        "data/stories.yml:10: The story 'wrong too' names the form 'trip_form', which is not in the domain.",
+        "data/stories.yml:10: The story 'wrong too' names the form 'trip_form', which is not in the domain. "
+        "Add it to 'forms' in the domain.",
     ]
 
 

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -27,14 +28,26 @@ def test_script_asks_turnstream(shell: str) -> None:
     assert f"_TURNSTREAM_COMPLETE={shell}_complete" in result.stdout
 
 
-def test_bash_takes_the_script() -> None:
+def in_bash(words: str, place: int) -> list[str]:
+    """What bash completes the word at this place to, once it has read the script."""
     script = CliRunner().invoke(cli, ["completion", "bash"], prog_name="turnstream").stdout
     bash = shutil.which("bash")
     assert bash is not None
+    asked = f"COMP_WORDS=({words})\nCOMP_CWORD={place}\n_turnstream_completion turnstream\n"
     done = subprocess.run(
-        [bash, "-c", f"{script}\ncomplete -p turnstream"], capture_output=True, text=True, check=False
+        [bash, "-c", f'{script}\ncomplete -p turnstream >&2\n{asked}printf "%s\\n" "${{COMPREPLY[@]}}"'],
+        env=environment(PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin"),
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert "complete -o nosort -F _turnstream_completion turnstream" in done.stdout
+    assert "complete -o nosort -F _turnstream_completion turnstream" in done.stderr
+    return done.stdout.splitlines()
+
+
+def test_bash_completes_commands_and_options() -> None:
+    assert in_bash("turnstream vi", 1) == ["visualize"]
+    assert in_bash("turnstream data validate --fail", 3) == ["--fail-on-warnings"]
 
 
 def test_commands_are_completed() -> None:

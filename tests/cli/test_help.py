@@ -7,6 +7,7 @@ import sys
 import click
 import pytest
 from click.testing import CliRunner
+from support.command_lines import fault_of, words_of
 from turnstream.cli.main import COMMANDS, cli
 
 RASA_FLAGS = {
@@ -43,17 +44,51 @@ def test_flags_that_a_user_of_rasa_knows_are_there(command: str) -> None:
     assert set(RASA_FLAGS[command].split()) <= options(command)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_list_helps(command: str) -> None:
-    result = CliRunner().invoke(cli, [command, "--help"])
-    assert (result.exit_code, result.output[:6]) == (0, "Usage:")
+def every_command() -> dict[str, click.Command]:
+    """By the words that call it."""
+    found: dict[str, click.Command] = {}
+
+    def walk(path: str, command: click.Command) -> None:
+        found[path] = command
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                below = command.get_command(context, name)
+                assert below is not None
+                walk(f"{path} {name}", below)
+
+    walk("turnstream", cli)
+    return found
 
 
-def test_help_fits_a_screen_and_has_examples() -> None:
-    lines = CliRunner().invoke(cli, ["--help"], terminal_width=80, prog_name="turnstream").output.splitlines()
-    assert len(lines) <= 40
+EVERY_COMMAND = every_command()
+
+
+def help_of(path: str) -> str:
+    words = path.split()[1:]
+    result = CliRunner().invoke(cli, [*words, "--help"], prog_name="turnstream", terminal_width=80)
+    assert result.exit_code == 0
+    return result.output
+
+
+@pytest.mark.parametrize("path", EVERY_COMMAND)
+def test_every_command_helps_with_an_example_that_can_be_typed(path: str) -> None:
+    text = help_of(path)
+    assert text.startswith(f"Usage: {path} ")
+    shown = text.partition("  Examples:\n")[2].splitlines()
+    typed = [line[line.index(path) :] for line in shown if path in line]
+    assert typed, f"none of {shown} calls {path}"
+    faults = {line: fault_of(words_of(line.partition("   ")[0].rstrip(')"'))) for line in typed}
+    assert not {line: fault for line, fault in faults.items() if fault}
+
+
+def test_help_fits_a_screen_and_names_every_command() -> None:
+    lines = help_of("turnstream").splitlines()
+    assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
     assert "  Examples:" in lines
+    named = set(" ".join(lines).replace(",", " ").split())
+    assert set(COMMANDS) <= named
 
 
 def test_unknown_command_is_refused() -> None:

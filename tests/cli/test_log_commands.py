@@ -152,7 +152,7 @@ def test_a_bad_record_is_named_and_keeps_its_conversation_out(call: Call, projec
     (project / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     dry = call("import", "events.jsonl", *LOG, "--dry-run")
     refused(dry, "events.jsonl:2", "'ada'", "unknown event 'slott'. Did you mean 'slot'?", "1 conversations were left")
-    assert "1 conversations with 1 events would be imported" in dry.stdout
+    assert "1 conversation with 1 event would be imported" in dry.stdout
     refused(call("import", "events.jsonl", *LOG), "events.jsonl:2")
     assert [json.loads(line)["sender_id"] for line in call("export", *LOG).stdout.splitlines()] == ["bob"]
     assert call("import", "events.jsonl", *LOG, "--keep-unknown").exit_code == 0

@@ -73,7 +73,8 @@ def test_a_version_that_cannot_serve_is_refused_before_a_service_meets_it(
     models: Path, run: Run, command: tuple[str, ...]
 ) -> None:
     missing = run("rollout", *command, "3")
-    assert (missing.exit_code, missing.stderr) == (1, "There is no bundle 3; there are: 1, 2.\n")
+    assert missing.exit_code == 1
+    assert missing.stderr.startswith("There is no bundle 3; there are: 1, 2. 'turnstream train' writes one")
     damage(models / "2")
     broken = run("rollout", *command, "2")
     assert broken.exit_code == 1

@@ -116,7 +116,10 @@ def test_a_folder_without_a_project_is_told(
 
 def test_a_file_that_is_not_there_is_told(call: Call) -> None:
     result = call("train", "--config", "other.yml")
-    assert (result.exit_code, result.stderr) == (1, "other.yml does not exist.\n")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"other.yml does not exist. It was looked for in {Path().resolve()}.\n",
+    )
 
 
 def test_validation_counts_warnings_and_can_refuse_them(call: Call, project: Path) -> None:

@@ -545,3 +545,22 @@ async def test_a_session_start_that_fails_leaves_a_conversation_that_listens() -
     turn = await Conversation(services).say("hello")
     assert names(turn.record)[:3] == ["action action_session_start", "action action_listen", "user"]
     assert texts(turn.record) == ["utter_greet"]
+
+
+async def test_a_turn_tells_which_services_it_asked_and_when() -> None:
+    record = (await Conversation().say("hello")).record
+    calls = [(call.service, call.what) for call in record.calls]
+    predict = ("policy", "PredictNextAction")
+    assert calls[:2] == [("action", "action_session_start"), ("nlu", "Parse")]
+    assert calls[-3:] == [predict, ("action", "utter_greet"), predict]
+    ends = [call.start.ToTimedelta() + call.duration.ToTimedelta() for call in record.calls]
+    assert ends == sorted(ends)
+    assert ends[-1] <= record.duration.ToTimedelta()
+
+
+async def test_a_service_that_failed_is_among_those_that_were_asked() -> None:
+    services = ScriptedServices()
+    services.nlu.outage.statuses = [grpc.StatusCode.INTERNAL]
+    record = (await Conversation(services).say("hello")).record
+    assert record.errors
+    assert record.calls[-1].service == "nlu"

@@ -1,6 +1,7 @@
 """Test stories played step by step, with policies that are written out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,21 @@ async def test_wrong_action_fails_the_story_and_the_next_is_predicted_after_the_
     assert [action.is_right for action in result.actions] == [False, True]
     assert not result.is_right
     assert script.seen[1].tracker.latest_action_name == "utter_greet"
+
+
+async def test_policies_see_texts_and_later_ones_what_decided() -> None:
+    class ByText(Script):
+        async def __call__(self, dialogue: Dialogue) -> Prediction:
+            return replace(await super().__call__(dialogue), by_text=True)
+
+    for script, seen in (
+        (Script("utter_greet", "action_listen"), None),
+        (ByText("utter_greet", "action_listen"), GREET.text),
+    ):
+        await replay(STORY, EVENTS, DOMAIN, script, parse)
+        first, second = (dialogue.history().states[-1] for dialogue in script.seen)
+        assert (first.intent, first.user_text) == ("greet", GREET.text)
+        assert (second.intent is None, second.user_text) == (seen is not None, seen)
 
 
 async def test_message_is_wrong_where_its_entities_are() -> None:

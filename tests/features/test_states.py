@@ -73,3 +73,14 @@ def test_json_round_trip_keeps_the_ids_and_damage_is_refused() -> None:
     for data in ({}, {"features": [1]}, {"features": ["a", "a"]}):
         with pytest.raises(ValueError, match="features"):
             StateEncoder.from_json(data)
+
+
+def test_what_the_assistant_said_in_words_has_an_id_beyond_the_names() -> None:
+    plain = StateEncoder.of(DOMAIN, words=False)
+    encoder = plain.with_action_texts(["where to?", "bye then"])
+    spoken = DialogueState(intent="greet", previous_action_text="bye then")
+    assert encoder.encode([spoken])[0].tolist() == [[encoder.size + 2]]
+    assert not plain.encode([spoken])[0].any()
+    assert StateEncoder.from_json(json.loads(json.dumps(encoder.to_json()))).encode([spoken])[0].tolist() == [
+        [plain.size + 2]
+    ]

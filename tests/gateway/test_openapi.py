@@ -7,12 +7,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from support.gateway import running_gateway
 from turnstream.assistant.credentials import ChannelConfig
 from turnstream.gateway.channels.opening import open_channels
+from turnstream.gateway.inspection import Inspection
 from turnstream.gateway.rest.app import build_app
 from turnstream.gateway.rest.openapi import DOCUMENT, all_operations
 from turnstream.runtime.settings import GatewaySettings
 from turnstream.runtime.version import VERSION
 
-CHANNELS = (ChannelConfig("callback", {"url": "http://127.0.0.1:1"}), ChannelConfig("socketio"))
+CHANNELS = (ChannelConfig("callback", {"url": "http://127.0.0.1:1"}), ChannelConfig("chat"), ChannelConfig("socketio"))
 METHODS = ("get", "post", "put", "delete")
 
 
@@ -21,7 +22,9 @@ def app_of(switch: Any, **settings: Any) -> tuple[dict[str, Any], set[tuple[str,
     nothing: Any = None
     channels = CHANNELS if switch is not None else ()
     opened = open_channels(channels)
-    app = build_app(nothing, nothing, nothing, GatewaySettings(**settings), switch, opened, workshop=switch)
+    inspection = None if switch is None else Inspection(nothing, nothing, nothing)
+    given = GatewaySettings(**settings), switch, opened, switch, inspection
+    app = build_app(nothing, nothing, nothing, *given)
     routes = {(r.method.lower(), r.resource.canonical) for r in app.router.routes() if r.resource is not None}
     return app[DOCUMENT], routes
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from support.tiny_texts import EXAMPLES, features_of, selector_data, spec_of
 from turnstream.assistant.components import ResponseSelectorOptions
-from turnstream.features.arrays import model_inputs, pad
+from turnstream.features.arrays import TextFeatures, model_inputs, pad
 from turnstream.models.selector import TrainedSelector, train_selector
 
 
@@ -36,9 +36,23 @@ def test_learns_exports_and_comes_back(use_text_as_label: bool, tmp_path: Path) 
     model.save(tmp_path / "saved")
     np.testing.assert_allclose(TrainedSelector.load(tmp_path / "saved").predict(TEXTS)["scores"], scores, atol=1e-6)
     model.export(tmp_path / "selector" / "1")
-    served = tf.saved_model.load(str(tmp_path / "selector" / "1")).signatures["serving_default"]
-    inputs = {name: tf.constant(value) for name, value in model_inputs(pad(TEXTS), spec_of()).items()}
-    np.testing.assert_allclose(served(**inputs)["scores"], scores, atol=1e-5)
+    check_exported(model, tmp_path / "selector" / "1")
+
+
+def check_exported(model: TrainedSelector, path: Path) -> None:
+    """The export answers as the model at batch 1 and 32."""
+    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+    texts = [TEXTS[i % len(TEXTS)] for i in range(32)]
+    expected = model.predict(texts, batch_size=5)["scores"]
+
+    def ask(some: list[TextFeatures]) -> np.ndarray:
+        inputs = {name: tf.constant(value) for name, value in model_inputs(pad(some), spec_of()).items()}
+        scores: np.ndarray = signature(**inputs)["scores"].numpy()
+        return scores
+
+    np.testing.assert_allclose(ask(texts), expected, atol=1e-5)
+    for row in range(len(TEXTS)):
+        np.testing.assert_allclose(ask(texts[row : row + 1])[0], expected[row], atol=1e-5)
 
 
 def test_with_a_transformer_the_tokens_count() -> None:

@@ -84,10 +84,14 @@ def test_learns_what_depends_on_the_past_exports_and_comes_back(window: int | No
     np.testing.assert_allclose(TrainedTed.load(tmp_path / "saved").predict(inputs)["scores"], scores, atol=1e-6)
     model.export(tmp_path / "ted" / "1")
     served = tf.saved_model.load(str(tmp_path / "ted" / "1")).signatures["serving_default"]
-    padded = {name: tf.constant(value) for name, value in padded_dialogues(inputs).items()}
-    np.testing.assert_allclose(served(**padded)["scores"], scores, atol=1e-5)
-    one = {name: tf.constant(value) for name, value in padded_dialogues(inputs[:1]).items()}
-    np.testing.assert_allclose(served(**one)["scores"][0], scores[0], atol=1e-5)
+    # At batch 32 and at batch 1.
+    many = [inputs[i % len(inputs)] for i in range(32)]
+    expected = model.predict(many, batch_size=5)["scores"]
+    padded = {name: tf.constant(value) for name, value in padded_dialogues(many).items()}
+    np.testing.assert_allclose(served(**padded)["scores"], expected, atol=1e-5)
+    for row in range(len(inputs)):
+        one = {name: tf.constant(value) for name, value in padded_dialogues(inputs[row : row + 1]).items()}
+        np.testing.assert_allclose(served(**one)["scores"][0], expected[row], atol=1e-5)
 
 
 def test_same_seed_gives_the_same_weights() -> None:

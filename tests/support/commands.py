@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pty
 import queue
 import re
 import signal
@@ -50,6 +51,23 @@ def turnstream(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> 
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def at_a_terminal(*arguments: str, cwd: Path, typed: str) -> list[str]:
+    """Run a command to its end at a terminal of its own, where this is typed; the lines on the screen."""
+    ours, its = pty.openpty()
+    with os.fdopen(ours, "r+b", buffering=0) as screen:
+        process = subprocess.Popen(
+            [*COMMAND, *arguments], cwd=cwd, stdin=its, stdout=its, stderr=its, env=environment(TERM="dumb")
+        )
+        os.close(its)
+        screen.write(typed.encode())
+        shown = b""
+        with contextlib.suppress(OSError):  # so Linux says that the other side has ended
+            while part := screen.read(4096):
+                shown += part
+        process.wait(PATIENCE_S)
+    return shown.decode().replace("\r\n", "\n").splitlines()
 
 
 class Running:

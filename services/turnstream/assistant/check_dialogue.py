@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from turnstream.assistant.components import RulePolicyOptions, read_options
 from turnstream.assistant.domain import RESPONSE_PREFIX, RETRIEVAL_SEPARATOR, SESSION_METADATA_SLOT, Domain
 from turnstream.assistant.location import Location
-from turnstream.assistant.problems import Problems, nearest
+from turnstream.assistant.problems import Problems, closest, nearest
 from turnstream.assistant.project import Project
 from turnstream.assistant.stories import (
     ActionStep,
@@ -69,7 +69,10 @@ class _Names:
     def _look_up(self, kind: str, name: str, known: set[str], location: Location, what: str) -> None:
         if name not in known:
             message = f"{what} names the {kind} '{name}', which is not in the domain."
-            self._problems.error(location, message, nearest(name, known - BUILT_IN))
+            close = closest(name, known - BUILT_IN)
+            section = "entities" if kind == "entity" else f"{kind}s"
+            hint = f"Did you mean '{close}'?" if close is not None else f"Add it to '{section}' in the domain."
+            self._problems.error(location, message, hint)
 
     def _check_user(self, step: UserStep, what: str) -> None:
         if step.intent is not None:

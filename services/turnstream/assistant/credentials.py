@@ -11,7 +11,7 @@ from turnstream.assistant.location import NOWHERE, Location
 from turnstream.assistant.problems import Problem, Problems, nearest
 from turnstream.assistant.yaml_nodes import Node
 
-SERVED = ("rest", "callback", "socketio")
+SERVED = ("rest", "callback", "chat", "socketio")
 NO_CHANNELS = ("cmdline", "rasa")
 """Sections that need nothing to be opened: the shell, and what talks to Rasa X."""
 OTHERS = (

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examples import examples
 from turnstream.cli.options import FILE, PORT, LogChoice, ManyValues, log_options
 from turnstream.cli.ports import require_free
 from turnstream.runtime.settings import LogSettings
@@ -20,7 +21,11 @@ ACTION_SERVER_PORT = 5055
 KEEP_ALIVE_S = 120
 
 
-@click.command("actions", cls=ManyValues)
+@click.command(
+    "actions",
+    cls=ManyValues,
+    epilog=examples("turnstream run actions", "turnstream run actions --actions my_actions --port 5056 --auto-reload"),
+)
 @click.option("--actions", default="actions", show_default=True, help="Module or package with the custom actions.")
 @click.option("-p", "--port", type=PORT, default=ACTION_SERVER_PORT, show_default=True, help="Port to listen on.")
 @click.option("-i", "--interface", help="Address to listen on.  [default: 127.0.0.1, or SANIC_HOST]")

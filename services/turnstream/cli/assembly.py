@@ -41,6 +41,7 @@ from turnstream.gateway.access import Guard
 from turnstream.gateway.conversations import ConversationsService
 from turnstream.gateway.door import Door, DoorLimits
 from turnstream.gateway.guarded import DoorInterceptor
+from turnstream.gateway.inspection import Inspection
 from turnstream.gateway.limits import Limits
 from turnstream.gateway.loaded import LoadedGateway
 from turnstream.gateway.parsing import Parser
@@ -50,6 +51,7 @@ from turnstream.gateway.switch import ModelSwitch
 from turnstream.gateway.workshop import Workshop
 from turnstream.inference.client import ModelClient
 from turnstream.inference.gate import ModelGate, missing_models
+from turnstream.inspector.loaded import InspectedBundle
 from turnstream.nlu.loaded import LoadedNlu
 from turnstream.nlu.service import NluService
 from turnstream.nlu.understanding import Outside as NluOutside
@@ -158,8 +160,18 @@ class Assembly:
         parser = Parser(*stubs, bundles, timeout_s=timeouts.nlu_s, max_bytes=gateway.max_message_bytes)
         switch = ModelSwitch(self.keeper, self._files)
         channels, workshop = self._assistant.channels, self._workshop()
-        app = build_app(self._door(), bundles, parser, gateway, switch, channels, workshop)
+        inspection = self._inspection() if self._assistant.inspects else None
+        app = build_app(self._door(), bundles, parser, gateway, switch, channels, workshop, inspection)
         return RestServer(app, gateway, door_security(gateway))
+
+    def _inspection(self) -> Inspection:
+        return Inspection(
+            self._turn_log(),
+            self._loaded(InspectedBundle.load),
+            NluStub(self.channel("nlu")),
+            self._assistant.project,
+            self._settings.timeout.nlu_s,
+        )
 
     def _workshop(self) -> Workshop:
         """Trains into the folder that is followed, else beside the bundle that serves."""

@@ -8,16 +8,29 @@ import click
 
 from turnstream.assistant.bundle import BundleError
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examples import examples
+from turnstream.cli.groups import NearestGroup
 from turnstream.cli.options import DEFAULT_MODELS, FILE, LogChoice, log_options, read_settings
 from turnstream.runtime.settings import LogSettings, Settings
 
 
-@click.group()
+@click.group(
+    cls=NearestGroup,
+    epilog=examples(
+        "turnstream bundle install models/20261122-101500 --bundles /srv/bundles",
+        "turnstream bundle model-config --help",
+    ),
+)
 def bundle() -> None:
     """Install bundles, and write the model server's configuration for them."""
 
 
-@bundle.command()
+@bundle.command(
+    epilog=examples(
+        "turnstream bundle install models/20261122-101500 --bundles /srv/bundles",
+        "turnstream bundle install https://example.com/bot.tar.gz --bundles /srv/bundles",
+    )
+)
 @click.argument("source")
 @click.option("--bundles", type=FILE, default=DEFAULT_MODELS, show_default=True, help="Folder to install into.")
 @log_options
@@ -37,7 +50,12 @@ def install(source: str, bundles: Path, log: LogChoice) -> None:
     click.echo(f"{installed.version}: {verb}, {installed.path}")
 
 
-@bundle.command("model-config")
+@bundle.command(
+    "model-config",
+    epilog=examples(
+        "turnstream bundle model-config --bundles /bundles --models-dir /models --output /models/all.config"
+    ),
+)
 @click.option("--bundles", type=FILE, help="Folder of bundles.  [default: TURNSTREAM_BUNDLES_FOLDER]")
 @click.option("--plan", type=FILE, help="The rollout's plan.  [default: rollout.yaml in the folder]")
 @click.option("--models-dir", type=FILE, required=True, help="Folder for links to models, <name>/<version> each.")

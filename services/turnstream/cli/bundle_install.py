@@ -74,5 +74,6 @@ def _unpacked(archive: Path, folder: Path) -> Path:
         with tarfile.open(archive) as files:
             files.extractall(folder, filter="data")
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise BundleError(f"{archive}: no archive of a bundle: {error}") from error
+        what = "a folder that 'turnstream train' wrote, or a .tar.gz of one"
+        raise BundleError(f"{archive}: no archive of a bundle; give {what}.") from error
     return folder

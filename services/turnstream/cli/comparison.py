@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +17,9 @@ from turnstream.action.loaded import LoadedActions
 from turnstream.api.v1.action_pb2_grpc import ActionDispatchStub, add_ActionDispatchServicer_to_server
 from turnstream.api.v1.turnlog_pb2 import InboxMessage
 from turnstream.assistant.domain import ACTION_EXTRACT_SLOTS
+from turnstream.cli.counting import counted
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examining import answering_assembly
 from turnstream.cli.log_reading import ReadingBar, opened_log, whole_output
 from turnstream.cli.options import existing_endpoints
 from turnstream.cli.serving import answering_services, load_assistant
@@ -23,6 +27,7 @@ from turnstream.cli.summary import UNLIMITED
 from turnstream.conversation.loaded import LoadedAssistant
 from turnstream.conversation.services import Channels, Services
 from turnstream.conversation.turn import TurnHandler
+from turnstream.dialogue.events import Event
 from turnstream.dialogue.fold import Dialogue
 from turnstream.dialogue.proto import event_from_proto
 from turnstream.replay.actions import RecordedActions
@@ -108,6 +113,20 @@ async def _compare(
     return [turn for turns in found for turn in turns]
 
 
+async def compare_alone(
+    bundle: Path, settings: Settings, conversation_id: str, events: Sequence[Event]
+) -> list[TurnComparison]:
+    """One recorded conversation, its messages answered by the bundle; custom actions are taken from the record.
+
+    Models are asked at the model server of the settings, if that holds them. Raises CommandError.
+    """
+    assistant = load_assistant(bundle, None)
+    async with answering_assembly(assistant, settings) as assembly:
+        answerer = _Services(assembly, LoadedAssistant.load(assistant.bundle), call_actions=False)
+        turns = compare_conversation(conversation_id, events, assistant.bundle.domain, answerer)
+        return [turn async for turn in turns]
+
+
 class _Services:
     """Answers with the services of this process, as the conversation service does."""
 
@@ -154,7 +173,8 @@ def _print(turns: list[TurnComparison], summary: Summary, version: str) -> None:
         console.print(table)
     shares = ", ".join(f"{count} in {kind}" for kind, count in summary.by_kind.most_common())
     console.print(
-        f"{summary.turns} turns of {summary.conversations} conversations compared with {version}: "
+        f"{counted(summary.turns, 'turn')} of {counted(summary.conversations, 'conversation')} "
+        f"compared with {version}: "
         f"{summary.agree} agree, {summary.differ} differ" + (f" ({shares})" if shares else "") + "."
     )
 

@@ -3,16 +3,18 @@
 import click
 from click.shell_completion import get_completion_class
 
+from turnstream.cli.examples import examples
+
 SHELLS = ("bash", "zsh", "fish")
-EPILOG = """\b
-Put one of these into your shell's start file:
-  eval "$(turnstream completion bash)"          ~/.bashrc
-  eval "$(turnstream completion zsh)"           ~/.zshrc
-  turnstream completion fish | source           ~/.config/fish/config.fish
-"""
 
 
-@click.command(epilog=EPILOG)
+@click.command(
+    epilog=examples(
+        'eval "$(turnstream completion bash)"          in ~/.bashrc',
+        'eval "$(turnstream completion zsh)"           in ~/.zshrc',
+        "turnstream completion fish | source           in ~/.config/fish/config.fish",
+    )
+)
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from turnstream.api.v1.turnlog_pb2 import Erasure, InboxMessage
-from turnstream.cli.errors import CommandError
+from turnstream.cli.errors import CommandError, missing
+from turnstream.cli.examples import examples
 from turnstream.cli.options import FILE, read_settings
 from turnstream.cli.turn_logs import open_turn_log
 from turnstream.dialogue.proto import timestamp_to_proto
@@ -18,7 +19,7 @@ from turnstream.turnlog.errors import TurnLogError, Unfinished
 CHANNEL = "operator"
 
 
-@click.command()
+@click.command(epilog=examples("turnstream erase ada", "turnstream erase ada grace --reason 'asked by mail'"))
 @click.argument("conversations", nargs=-1, required=True)
 @click.option("--reason", default="", help="Kept with the request in the inbox, for audits.")
 @click.option("--turn-log", type=FILE, help="File of the turn log.  [default: that of the settings]")
@@ -29,7 +30,7 @@ def erase(conversations: tuple[str, ...], reason: str, turn_log: Path | None, wa
     The assistant does it, in its order among the messages of the conversation: it must be running.
     """
     if turn_log is not None and not turn_log.is_file():
-        raise CommandError(f"{turn_log} does not exist.")
+        raise missing(turn_log)
     settings = read_settings(None, {} if turn_log is None else {"turn_log.path": str(turn_log)})
     try:
         asyncio.run(_erase(settings, conversations, reason, wait_s))

@@ -1,6 +1,6 @@
 """An assistant under examination: asked by a test, without conversations."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,12 +27,16 @@ class Subject:
     """What the assistant makes of a message, and of a dialogue."""
 
     def __init__(self, asked: AskedAssistant) -> None:
+        self.extractors = extractors_of(asked.bundle)
         self._domain = asked.bundle.domain
         self._parser = asked.parser
         self._handler = asked.handler
 
-    async def understand(self, examples: Sequence[Example]) -> tuple[Understood, ...]:
-        return await understand(examples, self._parse)
+    async def understand(
+        self, examples: Sequence[Example], told: Callable[[int], None] = lambda done: None
+    ) -> tuple[Understood, ...]:
+        """`told` hears how many are done."""
+        return await understand(examples, self._parse, told)
 
     async def play(self, test: TestStory, *, end_to_end: bool) -> list[DialogueResult]:
         """Several where an `or` leaves a choice. Raises ProjectError for a story that cannot be written out."""
@@ -51,7 +55,13 @@ class Subject:
 
     async def _predict(self, dialogue: Dialogue) -> Prediction:
         response = await self._handler.predict_next(dialogue)
-        return Prediction(response.action, response.policy, response.confidence, response.is_text)
+        return Prediction(
+            response.action,
+            response.policy,
+            response.confidence,
+            response.is_text,
+            response.is_end_to_end,
+        )
 
 
 @asynccontextmanager
@@ -61,12 +71,16 @@ async def examined(model: Path, settings: Settings) -> AsyncIterator[Subject]:
     Raises CommandError.
     """
     assistant = load_assistant(model, None)
-    async with _assembled(assistant, settings) as assembly:
+    async with answering_assembly(assistant, settings) as assembly:
         yield Subject(asked_of(assistant.bundle, assembly))
 
 
 @asynccontextmanager
-async def _assembled(assistant: Assistant, settings: Settings) -> AsyncIterator[Assembly]:
+async def answering_assembly(assistant: Assistant, settings: Settings) -> AsyncIterator[Assembly]:
+    """What a turn asks, with this bundle: its models at the model server of the settings, or at one of our own.
+
+    Raises CommandError.
+    """
     address = settings.address.model_server
     settings = replace(settings, bundles=BundlesSettings(), address=AddressSettings())
     if address and assistant.bundle.models:

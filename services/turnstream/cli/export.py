@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 import click
 
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examples import examples
 from turnstream.cli.lifetime import serve_until_stopped
 from turnstream.cli.log_reading import (
     Moment,
@@ -60,7 +61,14 @@ class Exported:
     """Everything that was in the log was read."""
 
 
-@click.command(cls=ManyValues)
+@click.command(
+    cls=ManyValues,
+    epilog=examples(
+        "turnstream export --output events.jsonl",
+        "turnstream export --conversation-ids ada --minimum-timestamp 1763800000",
+        "turnstream export --follow --position-file position.json --output events.jsonl",
+    ),
+)
 @log_place_options
 @click.option("--conversation-ids", metavar="IDS", help="These conversations alone, separated by commas.")
 @click.option("--minimum-timestamp", type=Moment(), help="Events of this moment or later: seconds, or ISO 8601.")

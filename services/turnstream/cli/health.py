@@ -9,6 +9,7 @@ import click
 import grpc
 
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examples import examples
 
 CHECK = "/grpc.health.v1.Health/Check"
 PORTS = ("TURNSTREAM_GRPC_HEALTH_PORT", "TURNSTREAM_GRPC_PORT", "TURNSTREAM_MODEL_SERVER_PORT")
@@ -16,7 +17,7 @@ SERVING = b"\x08\x01"
 """A HealthCheckResponse with the status 1."""
 
 
-@click.command()
+@click.command(epilog=examples("turnstream health --address 127.0.0.1:50052 --service ready"))
 @click.option("--address", help="host:port.  [default: the health port of this host's settings, or the gRPC port]")
 @click.option("--service", default="", help="What must be well: 'ready', a service, 'bundle/VERSION'; else: alive.")
 @click.option("--timeout", "timeout_s", type=float, default=3.0, show_default=True, help="Seconds to wait.")
@@ -30,7 +31,10 @@ def health(address: str | None, service: str, timeout_s: float) -> None:
         try:
             answer = check(request, timeout=timeout_s)
         except grpc.RpcError as error:
-            raise CommandError(f"{place}: {error.code().name}: {error.details()}") from error
+            told = f"{place}: {error.code().name}: {error.details()}"
+            raise CommandError(
+                f"{told}\nIs the process running, and is this its port? --address names another."
+            ) from error
     if answer != SERVING:
         raise CommandError(f"{place}: {service or 'it'} is not serving.")
     click.echo("serving")

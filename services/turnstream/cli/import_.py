@@ -11,7 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from turnstream.assistant.location import Location
 from turnstream.assistant.problems import Problem, ProjectError
-from turnstream.cli.errors import CommandError
+from turnstream.cli.counting import counted
+from turnstream.cli.errors import CommandError, missing
+from turnstream.cli.examples import examples
 from turnstream.cli.log_reading import log_place_options, log_settings, opened_log
 from turnstream.cli.options import FILE, LogChoice, ManyValues, log_options
 from turnstream.replay.import_worker import Importer, ImportFailed, importer
@@ -19,6 +21,10 @@ from turnstream.replay.importing import Plan, plan, present_events, read_convers
 from turnstream.replay.sources import RawConversation, Source, open_source
 from turnstream.runtime.settings import Settings
 
+NOTHING = (
+    "Nothing was imported. What can be: the SQLite file of a Rasa tracker store, a dump or CSV of it, "
+    "trackers as JSON, or what 'turnstream export' wrote."
+)
 SIDE_BY_SIDE = 64
 """Conversations at once: their turns are committed together."""
 
@@ -35,7 +41,9 @@ class Outcome:
     conflicts: list[str] = field(default_factory=list)
 
 
-@click.command("import", cls=ManyValues)
+@click.command(
+    "import", cls=ManyValues, epilog=examples("turnstream import rasa.db --dry-run", "turnstream import rasa.db")
+)
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @log_place_options
 @click.option("--keep-unknown", is_flag=True, help="Keep events of types that are not known here; they have no effect.")
@@ -60,6 +68,8 @@ def _sources(files: Sequence[Path]) -> list[Source]:
     problems: list[Problem] = []
     whose: dict[str, Path] = {}
     for path in files:
+        if not path.exists():
+            raise missing(path)
         try:
             source = open_source(path)
             for conversation_id in source.conversation_ids():
@@ -71,7 +81,7 @@ def _sources(files: Sequence[Path]) -> list[Source]:
         except ProjectError as error:
             problems += error.problems
     if problems:
-        raise CommandError("\n".join([*(f"error: {p}" for p in problems), "Nothing was imported."]))
+        raise CommandError("\n".join([*(f"error: {p}" for p in problems), NOTHING]))
     return sources
 
 
@@ -148,7 +158,8 @@ def _bar() -> Progress:
 def _tell(outcome: Outcome, done: str) -> None:
     """Raises CommandError where a conversation was left out."""
     click.echo(
-        f"{outcome.imported} conversations with {outcome.events} events {done}; {outcome.unchanged} were there already."
+        f"{counted(outcome.imported, 'conversation')} with {counted(outcome.events, 'event')} {done}; "
+        f"{outcome.unchanged} were there already."
     )
     left_out = outcome.refused + len(outcome.conflicts)
     if left_out:

@@ -12,9 +12,18 @@ from turnstream.assistant.reader import ProjectPaths, read_into
 from turnstream.authoring.amending import NotAmendable
 from turnstream.authoring.learned import Learned, Places, save
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examples import examples
 from turnstream.cli.lifetime import serve_until_stopped
 from turnstream.cli.lines import Lines
-from turnstream.cli.options import DEFAULT_MODELS, FILE, LogChoice, existing_endpoints, log_options, read_settings
+from turnstream.cli.options import (
+    DEFAULT_MODELS,
+    FILE,
+    LogChoice,
+    existing_endpoints,
+    log_options,
+    project_paths,
+    read_settings,
+)
 from turnstream.cli.placement import Assistant
 from turnstream.cli.serving import load_assistant
 from turnstream.cli.summary import refusal
@@ -29,7 +38,7 @@ Say something, and confirm or correct what is understood and what follows:
 At 'you >': /undo takes the latest message back, /new begins another conversation, /stop ends and saves."""
 
 
-@click.command()
+@click.command(epilog=examples("turnstream interactive", "turnstream interactive --stories data/learned.yml"))
 @click.option("-m", "--model", type=FILE, default=DEFAULT_MODELS, show_default=True, help="Bundle, or folder of them.")
 @click.option("--endpoints", type=FILE, help="Where other servers are.  [default: endpoints.yml]")
 @click.option("--stories", type=FILE, default="data/stories.yml", show_default=True, help="File to add stories to.")
@@ -40,7 +49,7 @@ def interactive(
     model: Path, endpoints: Path | None, stories: Path, nlu: Path, domain: Path | None, log: LogChoice
 ) -> None:
     """Talk to the trained assistant, correct it on the way, and save what it should have done."""
-    paths = ProjectPaths.default(Path())
+    paths = project_paths(None, None, ())
     places = Places(stories, nlu, domain or _domain_file(paths))
     project = _read(paths)
     with tempfile.TemporaryDirectory(prefix="turnstream-interactive-") as folder:

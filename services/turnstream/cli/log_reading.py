@@ -82,7 +82,7 @@ async def opened_log(settings: Settings, *, must_exist: bool = True) -> AsyncIte
 def _require_file(settings: Settings) -> None:
     path = settings.turn_log.path
     if settings.turn_log.kind == "sqlite" and not Path(path).is_file():
-        raise CommandError(f"{path}: no turn log here. Name it with --log.")
+        raise CommandError(f"{path}: no turn log here. Name it with --log; 'turnstream run' makes one.")
 
 
 async def _connected(log: TurnLog, where: str) -> None:

@@ -9,14 +9,8 @@ from dataclasses import dataclass
 import click
 from click.shell_completion import CompletionItem
 
-EPILOG = """\b
-Examples:
-  turnstream init my-assistant        a new project
-  turnstream train                    train the project in this folder
-  turnstream shell                    talk to it in the terminal
-  turnstream test                     try its test stories
-  turnstream run --enable-api         serve it on http://127.0.0.1:5005
-"""
+from turnstream.cli.examples import examples
+from turnstream.cli.groups import NearestGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +47,7 @@ OPERATORS = {
 COMMANDS = AUTHORS | OPERATORS
 
 
-class LazyGroup(click.Group):
+class LazyGroup(NearestGroup):
     """Imports a command when it is called: none should wait for what another needs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -66,10 +60,12 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(f"turnstream.cli.{found.module}"), found.name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, commands in (("Commands", AUTHORS), ("Commands of operators", OPERATORS)):
-            with formatter.section(title):
-                formatter.write_dl([(name, command.summary) for name, command in commands.items()])
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One screen of 24 lines: operators' commands are named, and tell about themselves with --help."""
+        with formatter.section("Commands (COMMAND --help tells more, --version the version)"):
+            formatter.write_dl([(name, command.summary) for name, command in AUTHORS.items()])
+        with formatter.section("For operators"):
+            formatter.write_text(", ".join(OPERATORS))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         found = [CompletionItem(n, help=c.summary) for n, c in COMMANDS.items() if n.startswith(incomplete)]
@@ -84,7 +80,15 @@ def _show_version(context: click.Context, parameter: click.Parameter, wanted: bo
         context.exit()
 
 
-@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    epilog=examples(
+        "turnstream init my-assistant --train     a new project, trained",
+        "turnstream shell                         talk to it in the terminal",
+        "turnstream run --enable-api              serve it on http://127.0.0.1:5005",
+    ),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="The version.")
 def cli() -> None:
     """Train a Rasa 3 assistant and run it as event-sourced gRPC services."""

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from turnstream.assistant.reader import ProjectPaths
-from turnstream.cli.errors import CommandError
+from turnstream.cli.errors import CommandError, missing
+from turnstream.cli.groups import NearestGroup
 from turnstream.runtime.logs import setup_logging
 from turnstream.runtime.settings import LogSettings, Settings, SettingsError, load_settings
 
@@ -30,7 +31,7 @@ class ManyValues(click.Command):
         return super().parse_args(ctx, _repeated(args, many, set(getattr(self, "commands", ()))))
 
 
-class ManyValuesGroup(ManyValues, click.Group):
+class ManyValuesGroup(ManyValues, NearestGroup):
     """The same for a group of commands, whose names end the values."""
 
 
@@ -66,9 +67,9 @@ def project_paths(config: Path | None, domain: str | None, data: tuple[str, ...]
     """The files of the project in the current folder, but for what was given. Raises CommandError."""
     default = ProjectPaths.default(Path())
     given = [Path(p) for p in (config, domain, *data) if p is not None]
-    missing = [p for p in given if not p.exists()]
-    if missing:
-        raise CommandError(f"{missing[0]} does not exist.")
+    absent = [p for p in given if not p.exists()]
+    if absent:
+        raise missing(absent[0])
     if not given and not any(p is not None and p.exists() for p in (default.config, *default.domain, *default.data)):
         raise CommandError(
             f"There is no project in {Path().resolve()}: no config.yml, no domain.yml, no data. "
@@ -84,6 +85,13 @@ def project_paths(config: Path | None, domain: str | None, data: tuple[str, ...]
     )
 
 
+def project_here() -> Path | None:
+    """The current folder where it holds a project; None where it does not."""
+    default = ProjectPaths.default(Path())
+    found = any(p is not None and p.exists() for p in (default.config, *default.domain, *default.data))
+    return Path().resolve() if found else None
+
+
 def without_missing_config(paths: ProjectPaths) -> ProjectPaths:
     """For what needs no config: stories are read without one where the project has none."""
     return replace(paths, config=paths.config if paths.config and paths.config.exists() else None)
@@ -97,7 +105,7 @@ def existing_endpoints(given: Path | None) -> Path | None:
 def existing(given: Path | None, default: Path) -> Path | None:
     """A file that must exist where it was given. Raises CommandError."""
     if given is not None and not given.is_file():
-        raise CommandError(f"{given} does not exist.")
+        raise missing(given)
     return given or (default if default.is_file() else None)
 
 
@@ -146,7 +154,7 @@ class LogChoice:
 def read_settings(file: Path | None, overrides: dict[str, str | int | float | bool | None]) -> Settings:
     """Settings from file, environment and the command line, in rising order. Raises CommandError."""
     if file is not None and not file.is_file():
-        raise CommandError(f"{file} does not exist.")
+        raise missing(file)
     try:
         return load_settings(file, overrides={k: v for k, v in overrides.items() if v is not None})
     except SettingsError as error:

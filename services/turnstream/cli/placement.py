@@ -32,3 +32,7 @@ class Assistant:
     endpoints_file: Path | None = None
     channels: "tuple[Channel, ...]" = ()
     """Those of `credentials.yml` beside `rest`."""
+    inspects: bool = False
+    """Whether the gateway opens the inspector."""
+    project: Path | None = None
+    """The folder whose files the inspector may write; None: none."""

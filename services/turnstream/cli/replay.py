@@ -13,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from turnstream.cli.bundle_domains import BundleDomains
+from turnstream.cli.counting import counted
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examples import examples
 from turnstream.cli.log_reading import (
     Moment,
     Places,
@@ -48,7 +50,14 @@ class ComparisonChoice:
     fail_on_difference: bool
 
 
-@click.command(cls=ManyValues)
+@click.command(
+    cls=ManyValues,
+    epilog=examples(
+        "turnstream replay --summary",
+        "turnstream replay --conversation ada --until 2026-11-22T08:00:00Z",
+        "turnstream replay --model models/20261122-101500 --fail-on-difference",
+    ),
+)
 @log_place_options
 @click.option(
     "--conversation", "conversations", multiple=True, metavar="ID", help="This conversation; may be repeated."
@@ -139,7 +148,8 @@ async def _rebuild(
             raise CommandError(f"{error}.") from error
     if absent := selection.conversations - found:
         named = ", ".join(f"'{conversation_id}'" for conversation_id in sorted(absent))
-        raise CommandError(f"The log holds nothing of {named} up to there.")
+        how = "'turnstream replay --summary' lists what it holds."
+        raise CommandError(f"The log holds nothing of {named} up to there; {how}")
     return damaged
 
 
@@ -175,8 +185,8 @@ class _Summary:
 
     def end(self) -> None:
         self._console.print(self._table)
-        conversations, turns, events = self._counts
-        self._console.print(f"{conversations} conversations, {turns} turns, {events} events")
+        counts = zip(self._counts, ("conversation", "turn", "event"), strict=True)
+        self._console.print(", ".join(counted(count, name) for count, name in counts))
 
 
 async def _check(settings: Settings) -> None:

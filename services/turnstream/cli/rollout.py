@@ -9,6 +9,8 @@ import click
 
 from turnstream.assistant.bundle import BundleError, open_bundle
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examples import examples
+from turnstream.cli.groups import NearestGroup
 from turnstream.cli.options import FILE, read_settings
 from turnstream.runtime.rollout import Canary, PlanError, RolloutPlan, read_plan, write_plan
 from turnstream.runtime.rollout_files import RolloutFiles, Wanted
@@ -16,7 +18,14 @@ from turnstream.runtime.rollout_files import RolloutFiles, Wanted
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group()
+@click.group(
+    cls=NearestGroup,
+    epilog=examples(
+        "turnstream rollout status",
+        "turnstream rollout canary 20261123-090000 --share 0.1",
+        "turnstream rollout stable 20261123-090000",
+    ),
+)
 def rollout() -> None:
     """Say which bundle serves, and which is tried on a share of conversations first."""
 
@@ -41,7 +50,7 @@ def _files(bundles: Path | None, plan: Path | None) -> RolloutFiles:
     return found
 
 
-@rollout.command()
+@rollout.command(epilog=examples("turnstream rollout status --bundles /srv/bundles"))
 @_options
 def status(bundles: Path | None, plan: Path | None) -> None:
     """What folder and plan say; the exit code is 1 where something is wrong with them."""
@@ -63,7 +72,7 @@ def _table(files: RolloutFiles, wanted: Wanted) -> Iterator[str]:
         yield f"bundle   {version}  {path}"
 
 
-@rollout.command()
+@rollout.command(epilog=examples("turnstream rollout stable 20261123-090000 --bundles /srv/bundles"))
 @click.argument("version")
 @_options
 def stable(version: str, bundles: Path | None, plan: Path | None) -> None:
@@ -73,7 +82,7 @@ def stable(version: str, bundles: Path | None, plan: Path | None) -> None:
     _write(files, RolloutPlan(version))
 
 
-@rollout.command()
+@rollout.command(epilog=examples("turnstream rollout canary 20261123-090000 --share 0.1 --bundles /srv/bundles"))
 @click.argument("version")
 @click.option("--share", type=click.FloatRange(0, 1), required=True, help="Of conversations, 0 to 1.")
 @_options
@@ -84,7 +93,7 @@ def canary(version: str, share: float, bundles: Path | None, plan: Path | None) 
     _write(files, RolloutPlan(_present(files, version), Canary(version, share)))
 
 
-@rollout.command()
+@rollout.command(epilog=examples("turnstream rollout back --bundles /srv/bundles"))
 @_options
 def back(bundles: Path | None, plan: Path | None) -> None:
     """Take the canary back: all conversations are served by the stable version."""
@@ -111,7 +120,8 @@ def _require_sound(files: RolloutFiles, version: str) -> None:
     found = files.read().bundles
     if version not in found:
         there_are = ", ".join(found) or "none"
-        raise CommandError(f"There is no bundle {version}; there are: {there_are}.")
+        how = "'turnstream train' writes one, 'turnstream bundle install' copies one in."
+        raise CommandError(f"There is no bundle {version}; there are: {there_are}. {how}")
     try:
         open_bundle(found[version])
     except BundleError as error:

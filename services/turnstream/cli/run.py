@@ -6,12 +6,14 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import click
 
 from turnstream.cli.actions import actions
 from turnstream.cli.credentials import opened, read_credentials
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examples import examples
 from turnstream.cli.lifetime import GiveUp, serve_until_stopped
 from turnstream.cli.options import (
     DEFAULT_MODELS,
@@ -22,6 +24,7 @@ from turnstream.cli.options import (
     existing,
     existing_endpoints,
     log_options,
+    project_here,
     read_settings,
 )
 from turnstream.cli.ports import require_free
@@ -32,7 +35,15 @@ if TYPE_CHECKING:
     from turnstream.cli.placement import Assistant
 
 
-@click.group(cls=ManyValuesGroup, invoke_without_command=True)
+@click.group(
+    cls=ManyValuesGroup,
+    invoke_without_command=True,
+    epilog=examples(
+        "turnstream run --enable-api",
+        "turnstream run --port 5006 --interface 0.0.0.0 --cors '*'",
+        "turnstream run actions",
+    ),
+)
 @click.option("-m", "--model", type=FILE, default=DEFAULT_MODELS, show_default=True, help="Bundle, or folder of them.")
 @click.option("--endpoints", type=FILE, help="Where other servers are.  [default: endpoints.yml]")
 @click.option("--credentials", type=FILE, help="Which channels to open.  [default: credentials.yml]")
@@ -52,6 +63,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Services in one process, or each in one of its own.",
 )
+@click.option("--inspect", is_flag=True, help="Open the chat page and the inspector, which may write files here.")
 @click.option("--watch", is_flag=True, help="Follow the folder of --model: what is trained next is served next.")
 @click.option("--settings", "file", type=FILE, help="Settings as YAML.")
 @log_options
@@ -71,6 +83,7 @@ def run(
     jwt_method: str | None,
     turn_log: Path | None,
     placement: str,
+    inspect: bool,
     watch: bool,
     file: Path | None,
     log: LogChoice,
@@ -100,7 +113,12 @@ def run(
     from turnstream.cli.serving import load_assistant, unused_endpoints
 
     assistant = load_assistant(model, existing_endpoints(endpoints), settings.bundles)
-    assistant = replace(assistant, channels=opened(asked, settings.gateway.cors))
+    assistant = replace(
+        assistant,
+        channels=opened(asked, settings.gateway.cors),
+        inspects=inspect,
+        project=project_here() if inspect else None,
+    )
     for note in (*unused_endpoints(assistant.endpoints, settings), *asked.warnings):
         click.echo(f"note: {note}", err=True)
     serve_until_stopped(lambda give_up: _serve(assistant, settings, apart=placement == "apart", give_up=give_up))
@@ -149,21 +167,32 @@ async def _serve(assistant: "Assistant", settings: Settings, *, apart: bool, giv
         )
         await stack.enter_async_context(doors)
         grpc_address = servers[0].address if servers else ""
-        for line in _served(assembly, rest.url, grpc_address, settings, apart=apart):
+        page = _inspector_page(rest.url, settings) if assistant.inspects else ""
+        for line in _served(assembly, rest.url, grpc_address, settings, apart=apart, page=page):
             click.echo(line)
         sys.stdout.flush()
         await assembly.working()
+
+
+def _inspector_page(url: str, settings: Settings) -> str:
+    """With the token, which a browser has no other place for."""
+    token = settings.gateway.auth_token
+    return f"{url}/inspector/?{urlencode({'token': token})}" if token else f"{url}/inspector/"
 
 
 def _is_public(names: tuple[str, ...]) -> bool:
     return any(name.endswith(".Conversations") for name in names)
 
 
-def _served(assembly: "Assembly", url: str, grpc_address: str, settings: Settings, *, apart: bool) -> Iterator[str]:
+def _served(
+    assembly: "Assembly", url: str, grpc_address: str, settings: Settings, *, apart: bool, page: str
+) -> Iterator[str]:
     from turnstream.cli.turn_logs import turn_log_place
 
     api = "channels and HTTP API" if settings.gateway.enable_api else "channels; the HTTP API with --enable-api"
     yield f"  REST      {url}  ({api})"
+    if page:
+        yield f"  inspector {page}  (chat and inspector, in a browser)"
     if grpc_address:
         yield f"  gRPC      {grpc_address}  (turnstream.api.v1.Conversations, health, reflection)"
     if apart:

@@ -8,6 +8,7 @@ import click
 from turnstream.assistant.credentials import Credentials
 from turnstream.cli.credentials import opened, read_credentials
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examples import examples
 from turnstream.cli.lifetime import serve_until_stopped
 from turnstream.cli.options import (
     DEFAULT_MODELS,
@@ -24,7 +25,13 @@ from turnstream.cli.ports import require_free
 from turnstream.runtime.settings import Settings
 
 
-@click.command(cls=ManyValues)
+@click.command(
+    cls=ManyValues,
+    epilog=examples(
+        "turnstream serve nlu --model /bundles",
+        "TURNSTREAM_ADDRESS_ACTION=action:50051 turnstream serve nlu selection policy conversation",
+    ),
+)
 @click.argument("services", nargs=-1, required=True, type=click.Choice(SERVICES))
 @click.option("-m", "--model", type=FILE, default=DEFAULT_MODELS, show_default=True, help="Bundle, or folder of them.")
 @click.option("--endpoints", type=FILE, help="Endpoints of the deployment.  [default: endpoints.yml]")

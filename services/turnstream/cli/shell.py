@@ -16,6 +16,8 @@ from turnstream.api.v1.conversations_pb2_grpc import ConversationsStub
 from turnstream.api.v1.nlu_pb2 import ParseRequest
 from turnstream.api.v1.nlu_pb2_grpc import NluStub
 from turnstream.cli.assembly import Assembly
+from turnstream.cli.examples import examples
+from turnstream.cli.groups import NearestGroup
 from turnstream.cli.lifetime import GiveUp, serve_until_stopped
 from turnstream.cli.lines import Lines
 from turnstream.cli.options import DEFAULT_MODELS, FILE, LogChoice, existing_endpoints, log_options, read_settings
@@ -30,7 +32,11 @@ STOP = "/stop"
 CHANNEL = "cmdline"
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    cls=NearestGroup,
+    invoke_without_command=True,
+    epilog=examples("turnstream shell", "turnstream shell --conversation-id ada --turn-log .turnstream/turns.db"),
+)
 @click.option("-m", "--model", type=FILE, default=DEFAULT_MODELS, show_default=True, help="Bundle, or folder of them.")
 @click.option("--endpoints", type=FILE, help="Where other servers are.  [default: endpoints.yml]")
 @click.option("--conversation-id", help="Name of the conversation; a new one where none is given.")
@@ -51,7 +57,7 @@ def shell(
             _talk(model, existing_endpoints(endpoints), path, _Chat(conversation_id or uuid.uuid4().hex), log)
 
 
-@shell.command()
+@shell.command(epilog=examples("echo hello | turnstream shell nlu"))
 @click.option("-m", "--model", type=FILE, default=DEFAULT_MODELS, show_default=True, help="Bundle, or folder of them.")
 @log_options
 def nlu(model: Path, log: LogChoice) -> None:

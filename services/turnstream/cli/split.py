@@ -13,7 +13,10 @@ from turnstream.assistant.nlu_data import NluData
 from turnstream.assistant.nlu_writer import nlu_yaml
 from turnstream.assistant.problems import Problems, ProjectError
 from turnstream.assistant.reader import ProjectPaths, read_into
-from turnstream.cli.errors import CommandError
+from turnstream.cli.counting import counted
+from turnstream.cli.errors import CommandError, missing
+from turnstream.cli.examples import examples
+from turnstream.cli.groups import NearestGroup
 from turnstream.cli.options import FILE
 
 SEED = 42
@@ -39,12 +42,14 @@ def _data_option(*names: str) -> Callable[..., Any]:
     return click.option(*names, "data", type=FILE, default="data", show_default=True, help="File or folder to split.")
 
 
-@click.group()
+@click.group(
+    cls=NearestGroup, epilog=examples("turnstream data split nlu", "turnstream data split stories --out parts")
+)
 def split() -> None:
     """Divide data into a part to learn from and a part to test on."""
 
 
-@split.command()
+@split.command(epilog=examples("turnstream data split nlu --training-fraction 0.8 --random-seed 42"))
 @_data_option("-u", "--nlu")
 @_split_options
 def nlu(data: Path, training_fraction: float, random_seed: int, out: Path) -> None:
@@ -56,13 +61,13 @@ def nlu(data: Path, training_fraction: float, random_seed: int, out: Path) -> No
     _refuse(problems)
     examples = tuple(example for example in found.examples if example.intent)
     if not examples:
-        raise CommandError(f"There are no NLU examples in {data}.")
+        raise CommandError(f"There are no NLU examples in {data}. Name other files with --nlu.")
     learned, tested = split_examples(examples, training_fraction, random_seed)
     _write(out / "training_data.yml", nlu_yaml(replace(found, examples=tuple(learned))), f"{len(learned)} examples")
     _write(out / "test_data.yml", nlu_yaml(NluData(tuple(tested))), f"{len(tested)} examples")
 
 
-@split.command()
+@split.command(epilog=examples("turnstream data split stories --training-fraction 0.8 --random-seed 42"))
 @_data_option("-s", "--stories")
 @_split_options
 def stories(data: Path, training_fraction: float, random_seed: int, out: Path) -> None:
@@ -82,15 +87,15 @@ def stories(data: Path, training_fraction: float, random_seed: int, out: Path) -
             raise CommandError(f"{file} cannot be split: {error}.") from error
         if parts is not None:
             has_stories = True
-            _write(out / f"train_{file.name}", parts.learned, f"{parts.learned_count} stories")
-            _write(out / f"test_{file.name}", parts.tested, f"{parts.tested_count} stories")
+            _write(out / f"train_{file.name}", parts.learned, counted(parts.learned_count, "story"))
+            _write(out / f"test_{file.name}", parts.tested, counted(parts.tested_count, "story"))
     if not has_stories:
-        raise CommandError(f"There are no stories in {data}.")
+        raise CommandError(f"There are no stories in {data}. Name other files with --stories.")
 
 
 def _existing(data: Path) -> Path:
     if not data.exists():
-        raise CommandError(f"{data} does not exist.")
+        raise missing(data)
     return data
 
 

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from turnstream.assistant.problems import ProjectError
+from turnstream.cli.counting import counted
 from turnstream.models.training_loop import TrainingProgress
 from turnstream.training.parts import PartOutcome
 from turnstream.training.train import TrainingResult
@@ -26,7 +27,7 @@ def terminal() -> Console:
 def refusal(error: ProjectError) -> str:
     """All problems of a project, one a line, and how many there are."""
     lines = [f"error: {problem}" for problem in error.problems]
-    return "\n".join([*lines, f"{_count(len(lines), 'error')}; nothing was done."])
+    return "\n".join([*lines, f"{counted(len(lines), 'error')}; nothing was done."])
 
 
 class ProgressReporter:
@@ -72,7 +73,7 @@ def print_result(console: Console, result: TrainingResult) -> None:
     """Warnings, what was read, what each part came to, and where the bundle is."""
     for warning in result.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
-    console.print(", ".join(_count(count, name.removesuffix("s")) for name, count in result.facts.items() if count))
+    console.print(", ".join(counted(count, name.removesuffix("s")) for name, count in result.facts.items() if count))
     if result.outcomes:
         console.print(_table(result.outcomes))
     if result.is_new:
@@ -94,8 +95,3 @@ def _time(outcome: PartOutcome) -> str:
 
 def _figures(metrics: Mapping[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in metrics.items())
-
-
-def _count(count: int, name: str) -> str:
-    plural = f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
-    return f"{count} {name if count == 1 else plural}"

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from turnstream.assistant.nlu_data import Example
 from turnstream.assistant.problems import Problems, ProjectError
 from turnstream.assistant.project import Project
 from turnstream.assistant.reader import ProjectPaths, read_into
-from turnstream.assistant.stories import Story, TestStory
-from turnstream.cli.asked import AskedAssistant, asked_assistant
-from turnstream.cli.errors import CommandError
+from turnstream.assistant.stories import TestStory
+from turnstream.cli.asked import asked_assistant
+from turnstream.cli.errors import CommandError, missing
+from turnstream.cli.examining import Subject
+from turnstream.cli.examples import examples
 from turnstream.cli.options import (
     DEFAULT_MODELS,
     FILE,
@@ -31,19 +33,14 @@ from turnstream.cli.options import (
 )
 from turnstream.cli.serving import load_assistant
 from turnstream.cli.summary import refusal, terminal
-from turnstream.dialogue.events import ParseData
-from turnstream.dialogue.fold import Dialogue
 from turnstream.evaluation.cross_validation import stratified_folds
-from turnstream.evaluation.dialogues import DialogueReports, DialogueResult, Prediction, replay
+from turnstream.evaluation.dialogues import DialogueReports, DialogueResult
 from turnstream.evaluation.dialogues import reports as dialogue_reports
 from turnstream.evaluation.files import ReportWriter
 from turnstream.evaluation.labels import LabelReport
-from turnstream.evaluation.nlu import NluReports, Understood, understand
+from turnstream.evaluation.nlu import NluReports, Understood
 from turnstream.evaluation.nlu import reports as nlu_reports
 from turnstream.evaluation.plots import Plots
-from turnstream.training.story_paths import StoryPath, story_paths
-
-LEARNING_EXTRACTORS = ("DIETClassifier", "CRFEntityExtractor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,11 @@ _stories_option = click.option("-s", "--stories", type=FILE, help="Test stories.
 _fail_option = click.option("--fail-on-prediction-errors", is_flag=True, help="Exit with 1 where a test story fails.")
 
 
-@click.group(cls=ManyValuesGroup, invoke_without_command=True)
+@click.group(
+    cls=ManyValuesGroup,
+    invoke_without_command=True,
+    epilog=examples("turnstream test", "turnstream test --stories tests/test_stories.yml --fail-on-prediction-errors"),
+)
 @_model_option
 @_nlu_option
 @_stories_option
@@ -108,7 +109,7 @@ def test(
     _end(failed if fail_on_prediction_errors else 0)
 
 
-@test.command()
+@test.command(epilog=examples("turnstream test core --e2e --fail-on-prediction-errors"))
 @_model_option
 @_stories_option
 @click.option("-e", "--e2e", "--end-to-end", is_flag=True, help="Understand the messages too.")
@@ -132,7 +133,9 @@ def core(
     _end(failed if fail_on_prediction_errors else 0)
 
 
-@test.command()
+@test.command(
+    epilog=examples("turnstream test nlu --nlu data/nlu.yml", "turnstream test nlu --cross-validation --folds 3")
+)
 @_model_option
 @_nlu_option
 @project_options
@@ -172,7 +175,7 @@ def _paths(nlu_data: Path | None, stories: Path | None) -> ProjectPaths:
     """The project of the current folder, with other data to test on. Raises CommandError."""
     for given in (nlu_data, stories):
         if given is not None and not given.exists():
-            raise CommandError(f"{given} does not exist.")
+            raise missing(given)
     paths = ProjectPaths.default(Path())
     if nlu_data is not None:
         paths = replace(paths, data=(nlu_data,))
@@ -218,20 +221,23 @@ def _run(
     examples = tuple(e for e in project.nlu.examples if e.intent) if nlu else ()
     tests = project.tests if core else ()
     if not examples and not tests:
-        raise CommandError("There is nothing to test: no NLU examples, and no test stories (tests/test_*.yml).")
+        raise CommandError(
+            "There is nothing to test: no NLU examples, and no test stories (tests/test_*.yml). "
+            "Write some, or name files with --stories and --nlu."
+        )
     console = terminal()
     failed = 0
 
-    async def run(subject: _Subject) -> None:
+    async def run(subject: Subject) -> None:
         nonlocal failed
         writer = output.writer()
         if tests:
-            reports = await subject.play(tests, console, end_to_end)
+            reports = await _play(subject, tests, console, end_to_end)
             writer.write_dialogues(reports)
             _print_dialogues(console, reports)
             failed = len(reports.results) - reports.right
         if examples:
-            understood = await subject.understand(examples, console)
+            understood = await _understand(subject, examples, console)
             found = nlu_reports(understood, subject.extractors)
             writer.write_nlu(found)
             _print_nlu(console, found)
@@ -254,9 +260,9 @@ def _cross_validate(paths: ProjectPaths, folds: int, output: Output, log: LogCho
         console.print(f"Part {number} of {folds}: {len(learned)} examples to learn, {len(held_out)} to test")
         with trained_fold(paths, replace(project.nlu, examples=tuple(learned))) as bundle:
 
-            async def run(subject: _Subject, examples: tuple[Example, ...] = tuple(held_out)) -> None:
+            async def run(subject: Subject, examples: tuple[Example, ...] = tuple(held_out)) -> None:
                 nonlocal extractors
-                understood.extend(await subject.understand(examples, console))
+                understood.extend(await _understand(subject, examples, console))
                 extractors = subject.extractors
 
             _with_subject(bundle, log, run)
@@ -266,47 +272,21 @@ def _cross_validate(paths: ProjectPaths, folds: int, output: Output, log: LogCho
     _print_place(console, output)
 
 
-class _Subject:
-    """The assistant under test."""
-
-    def __init__(self, asked: AskedAssistant) -> None:
-        self._bundle = asked.bundle
-        self._parser = asked.parser
-        self._handler = asked.handler
-        names = [component.name for component in asked.bundle.config.pipeline or ()]
-        self.extractors = tuple(name for name in names if name in LEARNING_EXTRACTORS)
-
-    async def understand(self, examples: tuple[Example, ...], console: Console) -> tuple[Understood, ...]:
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("messages", total=len(examples))
-            return await understand(examples, self._parse, lambda done: progress.update(task, completed=done))
-
-    async def play(self, tests: tuple[TestStory, ...], console: Console, end_to_end: bool) -> DialogueReports:
-        results: list[DialogueResult] = []
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            for test in progress.track(tests, description="stories"):
-                results += [await self._play(test, path, end_to_end) for path in self._paths(test)]
-        return dialogue_reports(results)
-
-    def _paths(self, test: TestStory) -> tuple[StoryPath, ...]:
-        """The story as events; several times where an `or` leaves a choice."""
-        story = Story(test.name, test.steps, test.location)
-        return story_paths([story], self._bundle.domain, Problems())
-
-    async def _play(self, test: TestStory, path: StoryPath, end_to_end: bool) -> DialogueResult:
-        told = replace(test, steps=path.steps)
-        parse = self._parse if end_to_end else None
-        return await replay(told, path.dialogue.events, self._bundle.domain, self._predict, parse)
-
-    async def _parse(self, text: str) -> ParseData:
-        return await self._parser.parse(text)
-
-    async def _predict(self, dialogue: Dialogue) -> Prediction:
-        response = await self._handler.predict_next(dialogue)
-        return Prediction(response.action, response.policy, response.confidence, response.is_text)
+async def _understand(subject: Subject, examples: Sequence[Example], console: Console) -> tuple[Understood, ...]:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("messages", total=len(examples))
+        return await subject.understand(examples, lambda done: progress.update(task, completed=done))
 
 
-def _with_subject(model: Path, log: LogChoice, run: Callable[[_Subject], Coroutine[None, None, None]]) -> None:
+async def _play(subject: Subject, tests: Sequence[TestStory], console: Console, end_to_end: bool) -> DialogueReports:
+    results: list[DialogueResult] = []
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        for test in progress.track(tests, description="stories"):
+            results += await subject.play(test, end_to_end=end_to_end)
+    return dialogue_reports(results)
+
+
+def _with_subject(model: Path, log: LogChoice, run: Callable[[Subject], Coroutine[None, None, None]]) -> None:
     with tempfile.TemporaryDirectory(prefix="turnstream-test-") as folder:
         path = Path(folder) / "turns.db"
         settings = read_settings(None, {"turn_log.path": str(path), "log.level": log.level_or("warning", None)})
@@ -314,7 +294,7 @@ def _with_subject(model: Path, log: LogChoice, run: Callable[[_Subject], Corouti
 
         async def serve() -> None:
             async with asked_assistant(load_assistant(model, None), settings) as asked:
-                await run(_Subject(asked))
+                await run(Subject(asked))
 
         asyncio.run(serve())
 

@@ -9,6 +9,7 @@ import click
 from turnstream.assistant.bundle import BundleError
 from turnstream.assistant.problems import ProjectError
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examples import examples
 from turnstream.cli.options import DEFAULT_MODELS, LogChoice, ManyValues, log_options, project_options, project_paths
 from turnstream.runtime.settings import LogSettings
 
@@ -21,7 +22,14 @@ NEEDED_TO_TRAIN = {
 """What the extra `train` installs, by the name of its module."""
 
 
-@click.command(cls=ManyValues)
+@click.command(
+    cls=ManyValues,
+    epilog=examples(
+        "turnstream train",
+        "turnstream train --data data more/nlu.yml --fixed-model-name tuesday",
+        "turnstream train --finetune --epoch-fraction 0.3",
+    ),
+)
 @project_options
 @click.option("--out", default=DEFAULT_MODELS, show_default=True, help="Folder for trained bundles.")
 @click.option("--fixed-model-name", help="Name of the bundle.  [default: the time]")

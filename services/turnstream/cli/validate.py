@@ -9,6 +9,7 @@ import click
 
 from turnstream.assistant.problems import Problem, ProjectError
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examples import examples
 from turnstream.cli.options import (
     LogChoice,
     ManyValues,
@@ -38,7 +39,11 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group(cls=ManyValuesGroup, invoke_without_command=True)
+@click.group(
+    cls=ManyValuesGroup,
+    invoke_without_command=True,
+    epilog=examples("turnstream data validate", "turnstream data validate --fail-on-warnings --json"),
+)
 @project_options
 @_report_options
 @log_options
@@ -62,7 +67,7 @@ def validate(
     _tell(examine(project_paths(config, domain, data), max_history), fail_on_warnings, as_json)
 
 
-@validate.command(cls=ManyValues)
+@validate.command(cls=ManyValues, epilog=examples("turnstream data validate stories --max-history 5"))
 @project_options
 @_report_options
 @log_options

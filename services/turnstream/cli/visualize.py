@@ -6,10 +6,16 @@ import click
 
 from turnstream.assistant.problems import Problems, ProjectError
 from turnstream.cli.errors import CommandError
+from turnstream.cli.examples import examples
 from turnstream.cli.options import FILE, ManyValues, project_paths, without_missing_config
 
 
-@click.command(cls=ManyValues)
+@click.command(
+    cls=ManyValues,
+    epilog=examples(
+        "turnstream visualize --open", "turnstream visualize --stories data/stories.yml --no-rules --out stories.html"
+    ),
+)
 @click.option("-d", "--domain", help="Domain file or folder.  [default: domain.yml, or the folder domain]")
 @click.option(
     "-s", "--stories", "data", multiple=True, help="Files or folders with stories and rules.  [default: data]"

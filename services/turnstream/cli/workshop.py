@@ -1,4 +1,4 @@
-"""`python -m turnstream.cli.workshop FOLDER`: one training or test that was asked for over REST (`gateway.workshop`).
+"""`python -m turnstream.cli.workshop FOLDER`: one job that was asked for over REST (`gateway.workshop`).
 
 The order is in the folder, the result is left there. Whatever goes wrong is part of the result, told for clients.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from turnstream.api.v1.trackers_pb2 import PreviewedEvents
 from turnstream.assistant.bundle import BundleError, find_bundle, open_bundle
 from turnstream.assistant.nlu_data import EntityAnnotation, Example, NluData
 from turnstream.assistant.problems import Problems, ProjectError
@@ -21,12 +22,14 @@ from turnstream.assistant.single_file import lay_out
 from turnstream.assistant.stories import TestStory
 from turnstream.assistant.validation import load_project
 from turnstream.cli.errors import CommandError
+from turnstream.dialogue.proto import event_from_proto
 from turnstream.evaluation.cross_validation import stratified_folds
 from turnstream.evaluation.dialogues import reports as dialogue_reports
 from turnstream.evaluation.nlu import Understood
 from turnstream.evaluation.nlu import reports as nlu_reports
 from turnstream.evaluation.results import dialogue_result, nlu_result
 from turnstream.gateway.workshop import BODY, ORDER, RESULT
+from turnstream.replay.comparing import comparison_as_json
 from turnstream.runtime.settings import load_settings
 
 NO_TENSORFLOW = (
@@ -193,6 +196,17 @@ async def _parsed(model: Path, examples: Sequence[Example]) -> tuple[Understood,
         return await subject.understand(examples)
 
 
+def _compare(job: Job) -> dict[str, Any]:
+    """A recorded conversation answered by another bundle."""
+    from turnstream.cli.comparison import compare_alone
+
+    previewed = PreviewedEvents.FromString(job.body)
+    events = [event_from_proto(event) for event in previewed.events]
+    bundle = find_bundle(Path(job.options["bundle"]))
+    turns = asyncio.run(compare_alone(bundle, load_settings(), job.options["conversation_id"], events))
+    return {"turns": [comparison_as_json(turn) for turn in turns]}
+
+
 def _model(job: Job) -> Path:
     """Raises BundleError."""
     return find_bundle(Path(job.options["model"]))
@@ -202,6 +216,7 @@ JOBS: Mapping[str, Callable[[Job], dict[str, Any]]] = {
     "train": _train,
     "stories": _test_stories,
     "intents": _test_intents,
+    "compare": _compare,
 }
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from turnstream.conversation.worker import ConversationWorker
 from turnstream.dialogue.applied import EarlierEventsNeeded
 from turnstream.dialogue.events import Event
 from turnstream.dialogue.fold import Dialogue
-from turnstream.dialogue.proto import event_from_proto, timestamp_from_proto, tracker_to_proto
+from turnstream.dialogue.proto import timestamp_from_proto, tracker_to_proto
+from turnstream.dialogue.proto_late import event_read_late
 from turnstream.runtime.errors import InvalidRequest, Unavailable, error_from_rpc
 from turnstream.turnlog.interface import LogReader
 
@@ -62,7 +63,7 @@ class TrackersService(TrackersServicer):
             return ReadTrackerResponse(tracker=_tracker(live, request))
 
     async def PreviewNextAction(self, request: PreviewNextActionRequest, context: Any) -> PreviewNextActionResponse:
-        """Raises InvalidRequest, Unavailable where the policies or the conversation's owner do not answer now."""
+        """Raises InvalidRequest, UnknownBundle, Unavailable where the policies or the owner do not answer now."""
         if request.HasField("after"):
             return await self._preview_after(request)
         answer = await self._from_owner(request, context, lambda stub: stub.PreviewNextAction)
@@ -82,17 +83,16 @@ class TrackersService(TrackersServicer):
         return PreviewNextActionResponse(prediction=prediction, tracker=tracker)
 
     async def _preview_after(self, request: PreviewNextActionRequest) -> PreviewNextActionResponse:
-        domain = self._handler.assistant_for("").domain
-        dialogue = Dialogue(
-            request.conversation_id, domain, [event_from_proto(event) for event in request.after.events]
-        )
-        prediction = await self._predict(dialogue)
+        version = request.bundle_version
+        domain = self._handler.loaded(version).domain
+        dialogue = Dialogue(request.conversation_id, domain, [event_read_late(event) for event in request.after.events])
+        prediction = await self._predict(dialogue, version)
         tracker = tracker_to_proto(dialogue.tracker, _chosen(dialogue, request.events, 0), 0)
         return PreviewNextActionResponse(prediction=prediction, tracker=tracker)
 
-    async def _predict(self, dialogue: Dialogue) -> PredictNextActionResponse:
+    async def _predict(self, dialogue: Dialogue, version: str = "") -> PredictNextActionResponse:
         try:
-            return await self._handler.predict_next(dialogue)
+            return await self._handler.predict_next(dialogue, version)
         except ServiceFailedError as error:
             raise Unavailable(str(error)) from error
 

@@ -84,6 +84,10 @@ class TurnHandler:
         """The version that a message asks for; the newest where that is gone. Raises UnknownBundle if there is none."""
         return self._assistants.get(version if version in self._assistants else "")
 
+    def loaded(self, version: str) -> LoadedAssistant:
+        """This very version; the newest where none is named. Raises UnknownBundle, BundleNotLoaded."""
+        return self._assistants.get(version)
+
     async def obtain(self, version: str) -> LoadedAssistant:
         """The same, once it is there: in place of a version that is gone, or not loaded in time, the one that serves.
 
@@ -197,7 +201,9 @@ class TurnHandler:
         if not draft.assistant.extracts_slots:
             return
         prediction = PredictNextActionResponse(action=ACTION_EXTRACT_SLOTS, confidence=1.0)
-        response = await self._services.run_action(action_call(draft, draft.dialogue, prediction, self._limits))
+        call = action_call(draft, draft.dialogue, prediction, self._limits)
+        with draft.asking("action", ACTION_EXTRACT_SLOTS):
+            response = await self._services.run_action(call)
         if response.HasField("failure"):
             draft.fail(response.failure.action, response.failure.message)
         found = _events(response.events)
@@ -214,6 +220,7 @@ class TurnHandler:
                 break
             prediction = await self._predict(draft)
             if prediction.is_end_to_end:
+                _record_entities(draft, prediction)
                 await self._fill_slots(draft)
             was_run = await self._run(draft, prediction)
             if prediction.action in (ACTION_LISTEN, ACTION_SESSION_START) and not prediction.is_text:
@@ -234,7 +241,8 @@ class TurnHandler:
             draft.fail("conversation", f"'{followup}' was to follow, which is no action of the domain")
         request = prediction_request(draft.dialogue, draft.assistant)
         request.user_features.CopyFrom(draft.features)
-        return await self._services.predict(request)
+        with draft.asking("policy", "PredictNextAction"):
+            return await self._services.predict(request)
 
     async def predict_next(self, dialogue: Dialogue, version: str = "") -> PredictNextActionResponse:
         """What the policies would do next. Raises UnknownBundle, ServiceFailedError."""
@@ -264,7 +272,8 @@ class TurnHandler:
         tentative.extend(predicted)
         call = action_call(draft, tentative, prediction, self._limits)
         crash_point("before_action")
-        response = await self._services.run_action(call)
+        with draft.asking("action", prediction.action):
+            response = await self._services.run_action(call)
         crash_point("after_action")
         if response.HasField("failure"):
             draft.fail(response.failure.action, response.failure.message)
@@ -342,6 +351,15 @@ class TurnHandler:
 
 def _events(messages: Sequence[EventProto]) -> list[Event]:
     return [event_from_proto(message) for message in messages]
+
+
+def _record_entities(draft: TurnDraft, prediction: PredictNextActionResponse) -> None:
+    """What a policy found in the text of the message fills slots, as what NLU found does: it is recorded before."""
+    found = [event for event in prediction.optional_events if event.HasField("entities_added")]
+    others = [event for event in prediction.optional_events if not event.HasField("entities_added")]
+    draft.record(*_events(found))
+    del prediction.optional_events[:]
+    prediction.optional_events.extend(others)
 
 
 def _user_message(draft: TurnDraft, text: str, parse: ParseData, metadata: Mapping[str, Any]) -> UserUttered:

@@ -21,14 +21,14 @@ EXTERNAL_PREFIX = "EXTERNAL: "
 async def understand(draft: TurnDraft, services: Services, text: str, metadata: Mapping[str, Any]) -> ParseData:
     """Raises ServiceFailedError. Leaves the text's features on the draft."""
     crash_point("before_parse")
-    response = await services.parse(
-        ParseRequest(
-            bundle_version=draft.assistant.version,
-            text=text,
-            message_id=draft.message.message_id,
-            metadata=map_to_proto(metadata),
-        )
+    request = ParseRequest(
+        bundle_version=draft.assistant.version,
+        text=text,
+        message_id=draft.message.message_id,
+        metadata=map_to_proto(metadata),
     )
+    with draft.asking("nlu", "Parse"):
+        response = await services.parse(request)
     draft.features = response.features
     parse = replace(parse_from_proto(response.parse_data), message_id=draft.message.message_id, metadata=dict(metadata))
     if draft.assistant.has_selectors and response.HasField("features"):
@@ -47,14 +47,14 @@ def unparsed(draft: TurnDraft, text: str, metadata: Mapping[str, Any]) -> ParseD
 async def _with_selections(
     draft: TurnDraft, services: Services, parse: ParseData, response: ParseResponse
 ) -> ParseData:
-    answer = await services.select(
-        SelectResponseRequest(
-            bundle_version=draft.assistant.version,
-            text=parse.text,
-            features=response.features,
-            intent=parse.full_retrieval_intent_name or parse.intent.name or "",
-        )
+    request = SelectResponseRequest(
+        bundle_version=draft.assistant.version,
+        text=parse.text,
+        features=response.features,
+        intent=parse.full_retrieval_intent_name or parse.intent.name or "",
     )
+    with draft.asking("selection", "SelectResponse"):
+        answer = await services.select(request)
     selections = {key: selected_from_proto(selected) for key, selected in answer.selections.items()}
     intent = parse.intent.name or ""
     chosen = selections.get(intent)

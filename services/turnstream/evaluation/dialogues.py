@@ -7,7 +7,7 @@ once. Format: https://rasa.com/docs/rasa/testing-your-assistant#writing-test-sto
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from turnstream.assistant.domain import Domain
+from turnstream.assistant.domain import ACTION_LISTEN, Domain
 from turnstream.assistant.nlu_data import EntityAnnotation
 from turnstream.assistant.stories import TestStory, UserStep
 from turnstream.dialogue.events import (
@@ -18,6 +18,7 @@ from turnstream.dialogue.events import (
     ExtractedEntity,
     ParseData,
     SlotSet,
+    UserFeaturized,
     UserUttered,
 )
 from turnstream.dialogue.fold import Dialogue
@@ -29,12 +30,15 @@ UNLIKELY_INTENT = "action_unlikely_intent"
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """An action's name, or with `is_text` the text of an end-to-end utterance."""
+    """An action's name, or with `is_text` the text of an end-to-end utterance. `by_text`: what decided was the text of
+    the message, and not its intent.
+    """
 
     action: str
     policy: str
     confidence: float
     is_text: bool = False
+    by_text: bool = False
 
 
 Predict = Callable[[Dialogue], Awaitable[Prediction]]
@@ -143,7 +147,8 @@ async def replay(
     predict: Predict,
     parse: Parse | None,
 ) -> DialogueResult:
-    """`events` are the story written out. Without `parse` messages are taken as the test names their intents.
+    """`events` are the story written out. Without `parse` messages are taken as the test names their intents; with it
+    policies see their texts, too.
 
     The first action is the listen that a conversation begins with: nothing could predict it. A loop that a policy
     wants to run although the test says otherwise is told that it refused, once, as forms do.
@@ -157,6 +162,7 @@ async def replay(
             step = next(texts)
             if parse is not None and step.text and step.intent:
                 steps.append(_message_result(step, event, await parse(step.text)))
+                event = replace(event, text=step.text)
             else:
                 steps.append(GivenStep(step))
         elif isinstance(event, ActionExecuted):
@@ -174,7 +180,10 @@ async def _action_result(
     dialogue: Dialogue, event: ActionExecuted, predict: Predict
 ) -> tuple[ActionResult, ActionExecuted]:
     right = event.name or event.action_text or ""
+    is_open = _is_open(dialogue)
     prediction = await predict(dialogue)
+    if is_open:
+        dialogue.append(UserFeaturized(use_text_for_featurization=prediction.by_text))
     warned = False
     if prediction.action == UNLIKELY_INTENT != right:
         warned = True
@@ -187,6 +196,14 @@ async def _action_result(
     is_right = prediction.action == right
     event = replace(event, policy=prediction.policy, confidence=prediction.confidence) if is_right else event
     return ActionResult(right, prediction, warned, event.name is None), event
+
+
+def _is_open(dialogue: Dialogue) -> bool:
+    """Whether the latest message has both intent and text, and no prediction has decided which of them counts."""
+    message = dialogue.tracker.latest_message
+    if message is None or dialogue.tracker.latest_action_name != ACTION_LISTEN:
+        return False
+    return bool(message.text and message.parse_data.intent.name)
 
 
 def _message_result(step: UserStep, event: UserUttered, parse: ParseData) -> MessageResult:

@@ -61,6 +61,13 @@ class FeatureBatch:
     sentence_dense: Floats
 
 
+def no_text(spec: FeatureSpec) -> TextFeatures:
+    """The features of nothing, where a model wants some."""
+    ids, weights = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)
+    dense, sentence_dense = np.zeros((0, spec.dense_width), np.float32), np.zeros(spec.dense_width, np.float32)
+    return TextFeatures(ids, weights, ids.reshape(-1), weights.reshape(-1), dense, sentence_dense)
+
+
 def pad(texts: Sequence[TextFeatures]) -> FeatureBatch:
     """Pad the features of texts to one batch; at least one token row and one id wide, so that no axis is empty."""
     batch = len(texts)

@@ -69,9 +69,14 @@ class FeaturePipeline:
 
     @staticmethod
     def fit(
-        options: Sequence[ComponentOptions], nlu: NluData, domain: Domain, earlier: "FeaturePipeline | None" = None
+        options: Sequence[ComponentOptions],
+        nlu: NluData,
+        domain: Domain,
+        earlier: "FeaturePipeline | None" = None,
+        said: Sequence[str] = (),
     ) -> "FeaturePipeline":
-        """Learn the vocabularies from the examples and the responses to retrieval intents.
+        """Learn the vocabularies from the examples, from the responses to retrieval intents, and from end-to-end
+        stories: `said` are the texts of users, the domain has those of the assistant.
 
         With a pipeline fitted `earlier` by the same options, its ids stay and new ones follow: vocabularies only grow.
         Components that are neither tokenizers nor featurizers are left out of account. Raises ProjectError for an
@@ -81,8 +86,9 @@ class FeaturePipeline:
         problems = Problems()
         models = _models(options, problems)
         tokenizer = models.tokenizer or WhitespaceTokenizer()
-        messages = [TokenizedText(e.text, tokenizer.tokenize(e.text)) for e in nlu.examples]
-        responses = [TokenizedText(text, tokenizer.tokenize(text)) for text in retrieval_texts(domain)]
+        messages = [TokenizedText(text, tokenizer.tokenize(text)) for text in (*(e.text for e in nlu.examples), *said)]
+        spoken = [*retrieval_texts(domain), *domain.e2e_actions]
+        responses = [TokenizedText(text, tokenizer.tokenize(text)) for text in spoken]
         counter = IdCounter(earlier.spec.token_vocabulary, earlier.spec.sentence_vocabulary) if earlier else IdCounter()
         known = iter(earlier._fitted if earlier else ())
         fitted: list[_Fitted] = []

@@ -1,6 +1,7 @@
 """Dialogue states as padded (id, weight) rows, what TED and UnexpecTED read.
 
 A name counts by itself and by its words: `utter_ask_city` and `utter_ask_date` share `utter` and `ask`.
+What a user said in words of their own is no row: see `features.story_texts`.
 """
 
 import re
@@ -17,11 +18,20 @@ from turnstream.features.arrays import Floats, Ints
 WORDS = re.compile(r"[^\W_]+")
 
 
-class StateEncoder:
-    """Ids of everything that a state can hold. Ids run from 1 to `size`; 0 is padding."""
+def follows_message(state: DialogueState) -> bool:
+    """Whether the assistant has done nothing since the user spoke; later states repeat the message."""
+    return state.previous_action in (None, ACTION_LISTEN) and state.previous_action_text is None
 
-    def __init__(self, names: Iterable[str]) -> None:
+
+class StateEncoder:
+    """Ids of everything that a state can hold. Ids run from 1 to `size`; 0 is padding.
+
+    action_texts: what the assistant says end to end; these have the ids that follow `size`.
+    """
+
+    def __init__(self, names: Iterable[str], action_texts: Iterable[str] = ()) -> None:
         self._ids = {name: index for index, name in enumerate(names, start=1)}
+        self._action_texts = {text: index for index, text in enumerate(action_texts, start=len(self._ids) + 1)}
         self._named: dict[tuple[str, str], tuple[int, ...]] = {}
 
     @classmethod
@@ -45,9 +55,13 @@ class StateEncoder:
             features += [f"slot:{slot.name}:{i}" for i in range(slot_feature_size(slot))]
         return cls(dict.fromkeys([*(earlier._ids if earlier else ()), *features]))
 
+    def with_action_texts(self, texts: Iterable[str]) -> "StateEncoder":
+        """The encoder of a model that has a vector for each of these texts."""
+        return StateEncoder(self._ids, texts)
+
     @property
     def size(self) -> int:
-        """How many features there are."""
+        """How many features there are, without the texts."""
         return len(self._ids)
 
     def encode(self, states: Sequence[DialogueState]) -> tuple[Ints, Floats]:
@@ -62,14 +76,15 @@ class StateEncoder:
         return ids, weights
 
     def _features(self, state: DialogueState) -> Iterator[tuple[int, float]]:
-        """A user message counts in the state that follows listening, as its later states repeat it."""
-        if state.previous_action in (None, ACTION_LISTEN):
+        if follows_message(state):
             if state.intent is not None:
                 yield from self._name("intent", state.intent)
             for entity in state.entities:
                 yield from self._name("entity", entity)
         if state.previous_action is not None:
             yield from self._name("action", state.previous_action)
+        elif state.previous_action_text in self._action_texts:
+            yield self._action_texts[state.previous_action_text], 1.0
         if state.active_loop is not None:
             yield from self._name("loop", state.active_loop)
         for slot in state.slots:
@@ -87,7 +102,8 @@ class StateEncoder:
 
     def to_json(self) -> dict[str, Any]:
         """JSON from which `from_json` makes an equal encoder."""
-        return {"features": list(self._ids)}
+        texts = {"action_texts": list(self._action_texts)} if self._action_texts else {}
+        return {"features": list(self._ids), **texts}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "StateEncoder":
@@ -97,7 +113,7 @@ class StateEncoder:
             raise ValueError("a state encoder needs the list 'features'")
         if len(set(features)) != len(features):
             raise ValueError("a state encoder's features must differ")
-        return cls(features)
+        return cls(features, data.get("action_texts", ()))
 
 
 def _labels(entity: Any) -> list[str]:

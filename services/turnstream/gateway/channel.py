@@ -23,11 +23,13 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 from aiohttp import web
+
+from turnstream.api.v1.turnlog_pb2 import TurnRecord
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ChannelRoute = tuple[str, str, Handler]
@@ -70,6 +72,15 @@ class Conversations(Protocol):
 
         A conversation whose message was taken is followed already.
         """
+        ...
+
+    async def accept(self, said: UserSaid) -> str:
+        """Take a message, and no more: its id, once it cannot be lost. The bot's reply is among the `turns`."""
+        ...
+
+    def turns(self, conversation_id: str, from_turn: int) -> AsyncIterator[TurnRecord]:
+        """The conversation's turns from this number on: past ones, then live ones. Raises Unavailable at the end of
+        this gateway. Close the iterator to stop."""
         ...
 
 

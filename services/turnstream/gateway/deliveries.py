@@ -7,7 +7,7 @@ one, or until too many others were followed since.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, TurnRecord
@@ -47,12 +47,25 @@ class Deliveries:
 
     async def take(self, said: UserSaid) -> None:
         """See `Conversations`."""
+        await self.send(self._message(said))
+
+    async def accept(self, said: UserSaid) -> str:
+        """See `Conversations`."""
+        message = self._message(said)
+        await self._door.accept(message)
+        return message.message_id
+
+    def turns(self, conversation_id: str, from_turn: int) -> AsyncIterator[TurnRecord]:
+        """See `Conversations`."""
+        return self._door.turns(conversation_id, from_turn)
+
+    def _message(self, said: UserSaid) -> InboxMessage:
         limit = self._door.limits.max_message_bytes
         metadata = None if said.metadata is None else requests.map_within(said.metadata, "metadata", limit)
         message_id = said.message_id or self._door.new_id()
         message = requests.inbox_message(said.sender, message_id, self.channel.name)
         message.user_message.CopyFrom(requests.user_message(said.text, metadata, limit))
-        await self.send(message)
+        return message
 
     async def follow(self, conversation_id: str) -> None:
         """See `Conversations`."""

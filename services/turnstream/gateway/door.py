@@ -81,14 +81,14 @@ class Door:
         message.accepted_at.CopyFrom(timestamp_to_proto(self._clock()))
         message.bundle_version = self._bundle_version_for(message.conversation_id)
         check_depth(message)
-        with timed("gateway.accept"), span("inbox accept", "producer"), _log_errors():
+        with timed("gateway.accept"), span("inbox accept", "producer"), log_errors():
             message.traceparent = current_traceparent() or begin_trace()
             await self._log.accept(message)
 
     async def turn(self, conversation_id: str, message_id: str, timeout_s: float | None = None) -> TurnRecord:
         """The committed turn that answers a message. Raises DeadlinePassed, NotFound, InternalError, Unavailable."""
         limit = self.limits.turn_s if timeout_s is None else timeout_s
-        with timed("gateway.wait"), _log_errors():
+        with timed("gateway.wait"), log_errors():
             record = await self._log.wait_for(conversation_id, message_id, limit)
         self._remember(conversation_id, record.turn_number)
         return record
@@ -106,7 +106,7 @@ class Door:
     async def turns(self, conversation_id: str, from_turn: int) -> AsyncIterator[TurnRecord]:
         """Committed turns from a number on, without end. Raises Unavailable once this gateway closes."""
         identifier(conversation_id, "conversation_id")
-        with _log_errors(), SUBSCRIPTIONS.track_inprogress():
+        with log_errors(), SUBSCRIPTIONS.track_inprogress():
             async with aclosing(self._log.turns(conversation_id, max(1, from_turn))) as turns:  # type: ignore[type-var]
                 while (record := await self._unless_closing(anext(turns))) is not None:
                     yield record
@@ -114,7 +114,7 @@ class Door:
 
     async def follow(self, conversation_id: str, from_turn: int) -> AsyncIterator[TurnRecord]:
         """The same for this gateway's own use: until it is cancelled."""
-        with _log_errors():
+        with log_errors():
             async with aclosing(self._log.turns(conversation_id, from_turn)) as turns:  # type: ignore[type-var]
                 async for record in turns:
                     yield record
@@ -168,6 +168,17 @@ class Door:
         request = trackers_pb2.PreviewNextActionRequest(conversation_id=NOBODY, after=after, events=verbosity)
         return await self._preview(request)
 
+    async def preview_again(
+        self, events: Sequence[Event], bundle_version: str
+    ) -> trackers_pb2.PreviewNextActionResponse:
+        """The same after events of the log, by the policies of a version. Raises InvalidRequest, UnknownBundle."""
+        after = trackers_pb2.PreviewedEvents(events=events)
+        size_within(after, "events", self.limits.max_events_bytes)
+        request = trackers_pb2.PreviewNextActionRequest(
+            conversation_id=NOBODY, after=after, bundle_version=bundle_version
+        )
+        return await self._preview(request)
+
     async def _preview(self, request: trackers_pb2.PreviewNextActionRequest) -> trackers_pb2.PreviewNextActionResponse:
         with typed_errors("conversation"):
             response: trackers_pb2.PreviewNextActionResponse = await self._trackers.PreviewNextAction(
@@ -177,7 +188,7 @@ class Door:
 
 
 @contextmanager
-def _log_errors() -> Iterator[None]:
+def log_errors() -> Iterator[None]:
     """The log's errors as those of the wire."""
     try:
         yield

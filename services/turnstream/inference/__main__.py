@@ -15,7 +15,7 @@ from turnstream.runtime.server import PortTaken
 from turnstream.runtime.settings import SettingsError, load_settings
 
 
-@click.command()
+@click.command(epilog="\b\nExamples:\n  turnstream model-server --models models/20261122-101500/models --port 8500")
 @click.option("--models", multiple=True, help="Folder of models, <name>/<version>/ each; may be repeated.")
 @click.option("--model-config", help="TF Serving's model_config_list, in text format.")
 @click.option("--host", help="Address to listen on.")

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from turnstream.dialogue.state import DialogueState
-from turnstream.features.states import StateEncoder
+from turnstream.features.states import StateEncoder, follows_message
 from turnstream.models.sparse_table import SparseSelection, SparseTable
+from turnstream.models.story_texts import StateTexts, StoryTexts
 from turnstream.models.types import Array, Floats, Ints
 
 NO_LABEL = -1
@@ -22,6 +23,7 @@ class TedData:
     sequences: for each example the indices of its states [turns], oldest first;
     labels: for each example [turns], indices into `names`, -1 where nothing is predicted. Where several labels fit
     (UnexpecTED), `labels` has one of them at the last turn and `label_sets` all, for each example.
+    texts: of end-to-end stories; the distinct states are then those of `texts`, which name their rows in `table`.
     """
 
     size: int
@@ -30,15 +32,17 @@ class TedData:
     sequences: tuple[Ints, ...]
     labels: tuple[Ints, ...]
     label_sets: tuple[tuple[int, ...], ...] = ()
+    texts: StateTexts | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DialogueBatch:
-    """lengths: [batch]; states: distinct states; index: [sum of lengths] indices into them;
+    """lengths: [batch]; used: the distinct states; states: their rows; index: [sum of lengths] indices into them;
     labels: [sum of lengths], -1 where nothing is predicted.
     """
 
     lengths: Ints
+    used: Ints
     states: SparseSelection
     index: Ints
     labels: Ints
@@ -49,9 +53,13 @@ Dialogue = tuple[Sequence[DialogueState], Sequence[str | None]]
 
 
 def dialogue_data(
-    dialogues: Iterable[Dialogue], encoder: StateEncoder, actions: Sequence[str], max_history: int | None
+    dialogues: Iterable[Dialogue],
+    encoder: StateEncoder,
+    actions: Sequence[str],
+    max_history: int | None,
+    texts: StoryTexts | None = None,
 ) -> TedData:
-    """What TED learns from.
+    """What TED learns from; `texts` are those of end-to-end stories.
 
     With `max_history`, each action is an example with the latest states before it, equal examples once (Rasa's
     MaxHistoryTrackerFeaturizer); without, a dialogue is one example that predicts every action
@@ -59,10 +67,12 @@ def dialogue_data(
     """
     index = {name: i for i, name in enumerate(actions)}
     table, seen = SparseTable(encoder.size), set[bytes]()
+    spoken = StateTexts(texts, actions) if texts is not None else None
     sequences: list[Ints] = []
     labels: list[Ints] = []
     for states, followed in dialogues:
         rows = _rows(states, encoder, table)
+        rows = rows if spoken is None else spoken.add(states, rows)
         targets = np.array([_label(index, action) for action in followed], np.int32)
         for sequence, target in _examples(rows, targets, max_history):
             key = sequence.tobytes() + target.tobytes()
@@ -70,7 +80,7 @@ def dialogue_data(
                 seen.add(key)
                 sequences.append(sequence)
                 labels.append(target)
-    return TedData(encoder.size, tuple(actions), table.freeze(), tuple(sequences), tuple(labels))
+    return TedData(encoder.size, tuple(actions), table.freeze(), tuple(sequences), tuple(labels), texts=spoken)
 
 
 def intent_data(
@@ -107,7 +117,7 @@ def before_user_turn(rows: Ints, max_history: int | None) -> Ints:
 
 def is_user_turn(states: Sequence[DialogueState], place: int) -> bool:
     """Whether the state at `place` is one right after a user message with an intent."""
-    return states[place].previous_action in (None, "action_listen") and states[place].intent is not None
+    return follows_message(states[place]) and states[place].intent is not None
 
 
 def _rows(states: Sequence[DialogueState], encoder: StateEncoder, table: SparseTable) -> Ints:
@@ -144,7 +154,8 @@ def take(data: TedData, examples: Ints) -> DialogueBatch:
     used, index = np.unique(np.concatenate(sequences), return_inverse=True)
     return DialogueBatch(
         lengths=np.array([len(sequence) for sequence in sequences], np.int32),
-        states=data.table.select(used),
+        used=used,
+        states=data.table.select(used if data.texts is None else data.texts.rows[used]),
         index=index.astype(np.int32),
         labels=np.concatenate([data.labels[i] for i in examples]),
     )

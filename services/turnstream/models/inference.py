@@ -37,8 +37,9 @@ def predict_all(
 
 
 def _in_order(pieces: Sequence[Array], order: Array) -> Array:
-    width = max(piece.shape[1] for piece in pieces)
-    joined = np.concatenate([np.pad(piece, [(0, 0), (0, width - piece.shape[1])]) for piece in pieces])
+    width = max(piece.shape[-1] for piece in pieces)
+    padding = [[*[(0, 0)] * (piece.ndim - 1), (0, width - piece.shape[-1])] for piece in pieces]
+    joined = np.concatenate([np.pad(piece, more) for piece, more in zip(pieces, padding, strict=True)])
     restored = np.empty_like(joined)
     restored[order] = joined
     return restored

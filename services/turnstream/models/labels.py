@@ -45,11 +45,13 @@ class LabelEncoder(Module):
         )
         self._output = Dense(self._hidden.units, embedding, initializer, name=f"{name}/output")
 
-    def __call__(self, noise: Noise | None = None) -> Tensor:
-        """[labels, embedding]."""
+    def __call__(self, noise: Noise | None = None, added: Tensor | None = None) -> Tensor:
+        """[labels, embedding]. added: [labels, width], what is known of the labels beside their names."""
         rows = tf.convert_to_tensor(self._rows)
         if self._counts is not None:
             rows = tf.matmul(tf.constant(self._counts), rows)
+        if added is not None:
+            rows += added
         embeddings: Tensor = self._output(self._hidden(rows, noise))
         return embeddings
 

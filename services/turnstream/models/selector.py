@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from turnstream.assistant.components import ResponseSelectorOptions
-from turnstream.features.arrays import FeatureSpec, TextFeatures, model_inputs, pad
+from turnstream.features.arrays import FeatureSpec, TextFeatures, model_inputs, no_text, pad
 from turnstream.features.training_data import SelectorData
 from turnstream.models.export import Outputs, TextInputs
 from turnstream.models.losses.dot_product import ALL_LABELS, DRAWN_LABELS
@@ -153,15 +153,6 @@ def _padded(texts: Sequence[TextFeatures], spec: FeatureSpec) -> PaddedTexts:
     return PaddedTexts(**{name: tf.constant(value) for name, value in model_inputs(pad(texts), spec).items()})
 
 
-def _empty(spec: FeatureSpec) -> TextFeatures:
-    """Stands in for the text of a response without one."""
-    ids, weights = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)
-    dense = np.zeros((0, spec.dense_width), np.float32)
-    return TextFeatures(
-        ids, weights, ids.reshape(-1), weights.reshape(-1), dense, np.zeros(spec.dense_width, np.float32)
-    )
-
-
 def train_selector(
     data: SelectorData,
     spec: FeatureSpec,
@@ -181,7 +172,7 @@ def train_selector(
     model = TrainedSelector(options, spec, data.keys, seed)
     if start is not None:
         model.go_on_from(start)
-    responses = [text if text is not None else _empty(spec) for text in data.key_texts]
+    responses = [text if text is not None else no_text(spec) for text in data.key_texts]
     fit(SelectorTrainee(model, data, responses, seed), data.labels.astype(np.int32), options, progress)
     model.embed_responses(responses)
     return model

@@ -1,6 +1,11 @@
 """From a component's documented keys to the settings of layers and losses."""
 
-from turnstream.assistant.components import DIETClassifierOptions, NetworkOptions, ResponseSelectorOptions
+from turnstream.assistant.components import (
+    DIETClassifierOptions,
+    NetworkOptions,
+    ResponseSelectorOptions,
+    TEDPolicyOptions,
+)
 from turnstream.features.arrays import FeatureSpec
 from turnstream.models.layers.attention import RelativeAttention
 from turnstream.models.layers.transformer import TransformerSettings
@@ -63,6 +68,29 @@ def encoder_settings(
             options,
             options.number_of_transformer_layers,
             options.transformer_size,
+            options.drop_rate,
+            options.unidirectional_encoder,
+        ),
+        drop_rate=options.drop_rate,
+        density=options.connection_density,
+        sparse_dropout=options.use_sparse_input_dropout,
+        dense_dropout=options.use_dense_input_dropout,
+        sentences_only=sentences_only,
+    )
+
+
+def story_encoder_settings(
+    options: TEDPolicyOptions, spec: FeatureSpec, attribute: str, *, sentences_only: bool
+) -> TextEncoderSettings:
+    """TED's encoder of an attribute of end-to-end stories: `text`, `action_text` or `label_action_text`."""
+    return TextEncoderSettings(
+        spec=spec,
+        units=options.dense_dimension[attribute],
+        hidden=options.hidden_layers_sizes[attribute],
+        transformer=transformer_settings(
+            options,
+            options.number_of_transformer_layers[attribute],
+            options.transformer_size[attribute],
             options.drop_rate,
             options.unidirectional_encoder,
         ),

@@ -1,37 +1,42 @@
 """UnexpecTEDIntentPolicy: is the user's intent likely at this point of the dialogue?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from turnstream.assistant.components import UnexpecTEDIntentPolicyOptions, options_from_json, options_to_json
+from turnstream.assistant.components import UnexpecTEDIntentPolicyOptions
 from turnstream.models.dialogue_data import TedData
-from turnstream.models.dialogue_model import DialogueTrainee, balance_labels, dialogue_inputs, predict_dialogues
-from turnstream.models.export import export_model
+from turnstream.models.dialogue_model import (
+    DialogueInputs,
+    DialogueTrainee,
+    EncodedDialogue,
+    StateTask,
+    balance_labels,
+)
+from turnstream.models.export import Outputs
+from turnstream.models.module import Module
 from turnstream.models.randomness import Initializer
-from turnstream.models.ted_network import DialogueNetwork
+from turnstream.models.ted_network import DialogueNetwork, Known, PaddedDialogues
+from turnstream.models.trained import TrainedModel
 from turnstream.models.trainer import Trainer
 from turnstream.models.training_loop import ProgressCallback, fit, seed_of
-from turnstream.models.types import Array, Floats, Ints
-from turnstream.models.weights import (
-    WeightsError,
-    assign_weights,
-    check_grown,
-    grow_weights,
-    load_model,
-    save_model,
-)
+from turnstream.models.types import Array
 
-KIND = "unexpected_intent"
 LARGEST_TOLERANCE = 0.95
 
 
-class TrainedUnexpectedIntent:
+class TrainedUnexpectedIntent(TrainedModel[UnexpecTEDIntentPolicyOptions, EncodedDialogue]):
     """The trained policy. intents: names in the order of `similarities`; thresholds: for each intent that the stories
     have, the least similarity of a likely one.
+
+    It predicts from the states before the user's message, (ids, weights) [turns, k].
     """
+
+    kind = "unexpected_intent"
+    options_type = UnexpecTEDIntentPolicyOptions
+    network: DialogueNetwork
 
     def __init__(
         self,
@@ -41,57 +46,29 @@ class TrainedUnexpectedIntent:
         thresholds: Mapping[str, float],
         seed: int,
     ) -> None:
-        self.options = options
         self.size = size
         self.intents = tuple(intents)
         self.thresholds = dict(thresholds)
-        self.network = DialogueNetwork(options, size, len(self.intents), Initializer(seed), last_only=True)
-        self._function: Any = None
+        network = DialogueNetwork(options, size, len(self.intents), Initializer(seed), last_only=True)
+        super().__init__(options, DialogueInputs(), network)
 
-    def predict(
-        self, dialogues: Sequence[tuple[Ints, Floats]], *, batch_size: int = 64, outputs: Sequence[str] = ()
-    ) -> dict[str, Array]:
-        """`similarities` [dialogues, intents] for encoded dialogues, the states before the user's message."""
-        return predict_dialogues(self.serving_function(), dialogues, batch_size, outputs)
-
-    def serving_function(self) -> Any:
-        """The function that `export` writes."""
-        if self._function is None:
-            labels, infer = self.network.labels(), self.network.infer_similarities
-            self._function = dialogue_inputs(lambda batch: {"similarities": infer(batch, labels)})
-        return self._function
-
-    def export(self, path: Path) -> None:
-        """Write a SavedModel into `path`: `ids`, `weights` [batch, turns, k], `lengths` [batch] -> `similarities`."""
-        network = self.network
-        export_model(path, self.serving_function(), [network.bag, network.transformer, network.output])
-
-    def save(self, folder: Path) -> None:
-        """Write weights and settings, from which `load` builds the model again."""
-        settings = {
-            "options": options_to_json(self.options),
-            "size": self.size,
-            "intents": self.intents,
-            "thresholds": self.thresholds,
-        }
-        save_model(folder, KIND, settings, self.network.variables)
-
-    def go_on_from(self, folder: Path) -> None:
-        """Take the weights of an earlier, smaller model. Raises WeightsError where it does not fit into this one."""
-        settings, weights = load_model(folder, KIND)
-        check_grown({"intents": settings["intents"]}, {"intents": self.intents}, str(folder))
-        grow_weights(self.network.variables, weights, str(folder / "weights.npz"))
+    def settings(self) -> dict[str, Any]:
+        return {"size": self.size, "intents": self.intents, "thresholds": self.thresholds}
 
     @classmethod
-    def load(cls, folder: Path) -> "TrainedUnexpectedIntent":
-        """Raises WeightsError when the files are damaged, of another kind, or do not fit each other."""
-        settings, weights = load_model(folder, KIND)
-        options = options_from_json(settings["options"])
-        if not isinstance(options, UnexpecTEDIntentPolicyOptions):
-            raise WeightsError(f"{folder} holds options of {options.component_name}")
-        model = cls(options, settings["size"], settings["intents"], settings["thresholds"], seed=0)
-        assign_weights(model.network.variables, weights, str(folder / "weights.npz"))
-        return model
+    def rebuilt(cls, options: UnexpecTEDIntentPolicyOptions, settings: Mapping[str, Any]) -> Self:
+        return cls(options, settings["size"], settings["intents"], settings["thresholds"], seed=0)
+
+    @staticmethod
+    def labels_in(settings: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+        return {"intents": settings["intents"]}
+
+    def inference(self) -> Callable[[PaddedDialogues], Outputs]:
+        known = Known(self.network.labels(), self.network.bag.embeddings)
+        return lambda batch: {"similarities": self.network.infer_similarities(batch, known)}
+
+    def served(self) -> Sequence[Module]:
+        return [self.network.bag, self.network.transformer, self.network.output]
 
 
 def train_unexpected_intent(
@@ -119,7 +96,8 @@ def train_unexpected_intent(
         penalty=options.regularization_constant,
         seed=seed,
     )
-    trainee = DialogueTrainee(KIND, model.network, data, model.network.intent_loss, trainer)
+    task = StateTask(model.network, data, model.network.intent_loss)
+    trainee = DialogueTrainee(TrainedUnexpectedIntent.kind, model.network, task, trainer)
     fit(trainee, balance_labels(data), options, progress)
     dialogues = [data.table.padded(sequence) for sequence in data.sequences]
     found = thresholds_of(model.predict(dialogues)["similarities"], data.label_sets, options.tolerance)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from turnstream.assistant.bundle import Bundle, BundleError
-from turnstream.assistant.domain import ACTION_UNLIKELY_INTENT, Domain
+from turnstream.assistant.domain import ACTION_LISTEN, ACTION_UNLIKELY_INTENT, Domain
 from turnstream.dialogue.prediction.ensemble import (
     Decision,
     PolicyPrediction,
@@ -70,10 +70,12 @@ class LoadedPolicies:
             )
         if (routed := coexistence.decide(tracker_input.tracker, self._domain)) is not None:
             return Outcome(routed, (routed.winner,))
-        given = replace(tracker_input, visible_history=self._visible(tracker_input.visible_history))
+        visible, text = self._visible(tracker_input.visible_history)
+        given = replace(tracker_input, visible_history=visible, latest_text=text)
         predictions: dict[int, PolicyPrediction] = {}
         for number, policy in self._cheap_first():
-            may_win = can_still_win(number, policy.priority, policy.may_be_end_to_end, predictions)
+            by_text = policy.may_be_end_to_end and text is not None
+            may_win = can_still_win(number, policy.priority, by_text, predictions)
             if policy.calls_model and not explain and not may_win:
                 continue
             predictions[number] = without_rejected(await policy.predict(given, outside), given.tracker)
@@ -85,10 +87,15 @@ class LoadedPolicies:
         numbered = list(enumerate(self._policies))
         return sorted(numbered, key=lambda pair: (pair[1].calls_model, -pair[1].priority if pair[1].calls_model else 0))
 
-    def _visible(self, history: DialogueHistory) -> DialogueHistory:
-        """Without what only rules use, and without the states after `action_unlikely_intent`."""
+    def _visible(self, history: DialogueHistory) -> tuple[DialogueHistory, str | None]:
+        """Without what only rules use, and without the states after `action_unlikely_intent`; the last by its intent.
+
+        Beside it what the user has just said.
+        """
         states = [self._without_rule_only(s) for s in history.states if s.previous_action != ACTION_UNLIKELY_INTENT]
-        return by_intent(replace(history, states=tuple(states)))
+        just_said = bool(states) and states[-1].previous_action == ACTION_LISTEN
+        text = states[-1].user_text if just_said else None
+        return by_intent(replace(history, states=tuple(states))), text
 
     def _without_rule_only(self, state: DialogueState) -> DialogueState:
         if state.active_loop in self._rule_only_loops:

@@ -1,56 +1,18 @@
 """The policies whose models the model server runs: TED and UnexpecTED."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from turnstream.assistant.bundle import BundledModel
 from turnstream.assistant.components import NetworkPolicyOptions, TEDPolicyOptions, UnexpecTEDIntentPolicyOptions
 from turnstream.assistant.domain import ACTION_LISTEN, ACTION_UNLIKELY_INTENT
 from turnstream.dialogue.prediction.ensemble import PolicyPrediction
 from turnstream.dialogue.state import DialogueState
+from turnstream.features.pipeline import FeaturePipeline
 from turnstream.features.states import StateEncoder
+from turnstream.policy.dialogue_model import DialogueModel, named_scores
+from turnstream.policy.end_to_end import EndToEndTEDPolicy, StoryTextPart
 from turnstream.policy.policies import Outside, PolicyInput
-from turnstream.runtime.errors import InternalError
-
-LONGEST_HISTORY = 1024
-"""In states. Attention costs the square of the length, so a longer dialogue counts from here on."""
-
-
-@dataclass(frozen=True, slots=True)
-class DialogueModel:
-    """A dialogue model of the model server: inputs `ids` and `weights` `[1, turns, k]`, `lengths` `[1]`."""
-
-    model: BundledModel
-    encoder: StateEncoder
-    max_history: int | None
-
-    async def ask(
-        self, states: Sequence[DialogueState], output: str, size: int, outside: Outside
-    ) -> NDArray[np.float32]:
-        """The output row `[size]` for these states. Raises InternalError where the model gives another shape."""
-        window = min(self.max_history or LONGEST_HISTORY, LONGEST_HISTORY)
-        ids, weights = self.encoder.encode(states[-window:])
-        inputs = {
-            "ids": ids[np.newaxis],
-            "weights": weights[np.newaxis],
-            "lengths": np.array([len(ids)], np.int32),
-        }
-        outputs = await outside.models.predict(
-            self.model.name,
-            inputs,
-            version=self.model.version,
-            timeout_s=outside.predict_timeout_s,
-            outputs=(output,),
-        )
-        row = outputs[output]
-        if row.shape != (1, size):
-            raise InternalError(f"model {self.model.name!r} gave '{output}' of shape {row.shape}, not (1, {size})")
-        found: NDArray[np.float32] = row[0]
-        return found
 
 
 class TEDPolicy:
@@ -72,9 +34,8 @@ class TEDPolicy:
         states = given.visible_history.states
         if not states:
             return PolicyPrediction(self.name, self.priority)
-        scores = await self._model.ask(states, "scores", len(self._actions), outside)
-        named = {action: float(score) for action, score in zip(self._actions, scores, strict=True) if score > 0}
-        return PolicyPrediction(self.name, self.priority, named)
+        scores = await self._model.ask_about(states, "scores", len(self._actions), outside)
+        return PolicyPrediction(self.name, self.priority, named_scores(self._actions, scores))
 
 
 class UnexpecTEDIntentPolicy:
@@ -111,7 +72,7 @@ class UnexpecTEDIntentPolicy:
             return unknown
         # The model was trained on what comes before a message; before the first, that is nothing.
         before = states[:-1] or (DialogueState(),)
-        similarities = await self._model.ask(before, "similarities", len(self._intents), outside)
+        similarities = await self._model.ask_about(before, "similarities", len(self._intents), outside)
         if float(similarities[self._intents.index(intent)]) >= self._thresholds[intent]:
             return unknown
         return PolicyPrediction(self.name, self.priority, {ACTION_UNLIKELY_INTENT: 1.0})
@@ -131,15 +92,27 @@ class UntrainedPolicy:
         return PolicyPrediction(self.name, self.priority)
 
 
+ModelPolicy = TEDPolicy | EndToEndTEDPolicy | UnexpecTEDIntentPolicy | UntrainedPolicy
+
+
 def model_policy(
-    options: NetworkPolicyOptions, part: Mapping[str, Any], models: Mapping[str, BundledModel]
-) -> TEDPolicy | UnexpecTEDIntentPolicy | UntrainedPolicy:
-    """The policy from its part of a bundle. Raises KeyError and ValueError where that is damaged."""
+    options: NetworkPolicyOptions,
+    part: Mapping[str, Any],
+    models: Mapping[str, BundledModel],
+    pipeline: Callable[[], FeaturePipeline],
+) -> ModelPolicy:
+    """The policy from its part of a bundle; `pipeline` reads the bundle's, which texts in stories need.
+
+    Raises KeyError and ValueError where the part is damaged.
+    """
     if part["model"] is None:
         return UntrainedPolicy(options)
     model = DialogueModel(models[part["model"]], StateEncoder.from_json(part["encoder"]), options.history_window)
     if isinstance(options, UnexpecTEDIntentPolicyOptions):
         return UnexpecTEDIntentPolicy(options, model, part["intents"], part["thresholds"])
-    if isinstance(options, TEDPolicyOptions):
-        return TEDPolicy(options, model, part["actions"])
-    raise ValueError(f"{options.component_name} is no policy")
+    if not isinstance(options, TEDPolicyOptions):
+        raise ValueError(f"{options.component_name} is no policy")
+    if "texts" in part:
+        texts = StoryTextPart.from_json(part["texts"])
+        return EndToEndTEDPolicy(options, model, part["actions"], texts, pipeline().selected(options.featurizers))
+    return TEDPolicy(options, model, part["actions"])

@@ -47,11 +47,13 @@ class PolicyInput:
     """What is known before an action. Histories hold at least the states that the bundle's policies look at.
 
     `history` is for rules; in `visible_history` the turns, slots and loops that only rules use are missing.
+    `latest_text` is what the user has just said, which the last visible state does not show.
     """
 
     tracker: Tracker
     history: DialogueHistory
     visible_history: DialogueHistory
+    latest_text: str | None = None
 
 
 class Policy(Protocol):

@@ -1,6 +1,7 @@
 """Policies from the parts of a bundle."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from turnstream.assistant.bundle import BundledModel
@@ -14,10 +15,12 @@ from turnstream.assistant.domain import Domain
 from turnstream.dialogue.fold import Dialogue
 from turnstream.dialogue.prediction.memory import MemoryTable
 from turnstream.dialogue.prediction.rules import RuleTable
+from turnstream.features.pipeline import FeaturePipeline
 from turnstream.policy.model_policies import model_policy
 from turnstream.policy.policies import MemoizationPolicy, Policy, RulePolicy
 
 POLICIES_FILE = "policy/policies.json"
+PIPELINE_FILE = "nlu/pipeline.json"
 
 
 def read_policies(
@@ -25,11 +28,16 @@ def read_policies(
 ) -> tuple[Policy, ...]:
     """The policies in the order of the configuration. Raises KeyError, TypeError, ValueError for damaged parts."""
     entries = read_json(POLICIES_FILE)["policies"]
-    return tuple(_policy(entry, read_json(entry["part"]), domain, models) for entry in entries)
+    pipeline = cache(lambda: FeaturePipeline.from_json(read_json(PIPELINE_FILE)))
+    return tuple(_policy(entry, read_json(entry["part"]), domain, models, pipeline) for entry in entries)
 
 
 def _policy(
-    entry: Mapping[str, Any], part: Mapping[str, Any], domain: Domain, models: Mapping[str, BundledModel]
+    entry: Mapping[str, Any],
+    part: Mapping[str, Any],
+    domain: Domain,
+    models: Mapping[str, BundledModel],
+    pipeline: Callable[[], FeaturePipeline],
 ) -> Policy:
     options = options_from_json(entry["options"])
     match options:
@@ -39,6 +47,6 @@ def _policy(
             initial = Dialogue("", domain).history().states[0].slots
             return MemoizationPolicy(options, MemoryTable.from_json(part), initial)
         case NetworkPolicyOptions():
-            return model_policy(options, part, models)
+            return model_policy(options, part, models, pipeline)
         case _:
             raise ValueError(f"{options.component_name} is no policy")

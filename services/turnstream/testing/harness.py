@@ -49,17 +49,27 @@ async def served(
     action_url: str | None = None,
     calm_url: str | None = None,
     nlg_url: str | None = None,
+    *,
+    inspects: bool = False,
+    project: Path | None = None,
+    **more: str | int | float | bool,
 ) -> AsyncIterator[Served]:
     """Serve a bundle; `action_url` is the webhook of its action server, `calm_url` that of another engine.
 
-    `nlg_url` is that of an NLG server.
+    `nlg_url` is that of an NLG server. With `inspects` the inspector is open, which may write files of `project`.
+    `more` are settings, such as `gateway__auth_token`.
     """
-    settings: Settings = load_settings(
-        environment={}, overrides={"gateway.port": 0, "gateway.enable_api": True, "turn_log.path": str(log)}
-    )
+    given = {name.replace("__", "."): value for name, value in more.items()}
+    overrides: dict[str, str | int | float | bool | None] = {
+        "gateway.port": 0,
+        "gateway.enable_api": True,
+        "turn_log.path": str(log),
+    }
+    settings: Settings = load_settings(environment={}, overrides=overrides | given)
     action = Endpoint("action_endpoint", action_url) if action_url else None
     calm = Endpoint("calm_endpoint", calm_url) if calm_url else None
     nlg = Endpoint("nlg", nlg_url) if nlg_url else None
-    assistant = Assistant(open_bundle(bundle), Endpoints(action=action, calm=calm, nlg=nlg))
+    endpoints = Endpoints(action=action, calm=calm, nlg=nlg)
+    assistant = Assistant(open_bundle(bundle), endpoints, inspects=inspects, project=project)
     async with whole_assistant(assistant, settings) as assembly, assembly.rest() as rest:
         yield Served(assembly, rest.url)

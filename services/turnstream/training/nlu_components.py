@@ -138,15 +138,19 @@ class NluArtifacts:
 
 
 def fit_nlu(
-    options: Sequence[ComponentOptions], nlu: NluData, domain: Domain, start: Start | None = None
+    options: Sequence[ComponentOptions],
+    nlu: NluData,
+    domain: Domain,
+    start: Start | None = None,
+    said: Sequence[str] = (),
 ) -> NluArtifacts:
     """Fit the pipeline on the NLU data; the components were checked before (`assistant.check_config`).
 
-    start: an earlier bundle, whose vocabularies and labels stay. Raises ProjectError for invalid regular expressions,
-    and for labels of `start` that the data has lost.
+    said: what users say in end-to-end stories. start: an earlier bundle, whose vocabularies and labels stay. Raises
+    ProjectError for invalid regular expressions, and for labels of `start` that the data has lost.
     """
     problems = Problems()
-    pipeline = FeaturePipeline.fit(options, nlu, domain, start.pipeline() if start else None)
+    pipeline = FeaturePipeline.fit(options, nlu, domain, start.pipeline() if start else None, said)
     fitting = _Fitting(nlu, domain, pipeline, problems, start)
     for option in options:
         fitting.add(option)

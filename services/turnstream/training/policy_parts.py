@@ -11,6 +11,7 @@ from turnstream.assistant.components import (
     options_to_json,
 )
 from turnstream.assistant.domain import Domain
+from turnstream.features.pipeline import FeaturePipeline
 from turnstream.features.states import StateEncoder
 from turnstream.models.dialogue_data import dialogue_data, intent_data
 from turnstream.models.training_loop import ProgressCallback
@@ -19,22 +20,27 @@ from turnstream.training.finetuning import WEIGHTS_DIR, Start
 from turnstream.training.fingerprints import fingerprint
 from turnstream.training.parts import Part
 from turnstream.training.policies import ModelPolicy, PolicyArtifacts
+from turnstream.training.story_texts import story_texts
 
 
 def policy_parts(
     tables: PolicyArtifacts,
     dialogues: TrainingDialogues,
     domain: Domain,
+    pipeline: FeaturePipeline,
     data_fingerprint: str,
     start: Start | None = None,
 ) -> Iterator[Part]:
-    """A part for each policy with a network. `data_fingerprint` stands for stories, rules and domain."""
+    """A part for each policy with a network. `data_fingerprint` stands for stories, rules and domain, and where stories
+    have texts for what `pipeline` was fitted on.
+    """
     for number, policy in enumerate(tables.models):
         options = policy.options
         kind = _KINDS[type(options)]
         model = kind.model if number == _first(tables.models, type(options)) else f"{kind.model}-{number}"
         key = fingerprint(data_fingerprint, options_to_json(options))
-        yield Part(f"{kind.label} ({model})", key, model, kind(policy, model, dialogues, domain, start), (policy.part,))
+        build = kind(policy, model, dialogues, domain, pipeline, start)
+        yield Part(f"{kind.label} ({model})", key, model, build, (policy.part,))
 
 
 def _first(policies: Sequence[ModelPolicy], kind: type[NetworkPolicyOptions]) -> int:
@@ -46,12 +52,19 @@ class _Builder:
     model = ""
 
     def __init__(
-        self, policy: ModelPolicy, model: str, dialogues: TrainingDialogues, domain: Domain, start: Start | None
+        self,
+        policy: ModelPolicy,
+        model: str,
+        dialogues: TrainingDialogues,
+        domain: Domain,
+        pipeline: FeaturePipeline,
+        start: Start | None,
     ) -> None:
         self._policy = policy
         self._model = model
         self._dialogues: tuple[TrainingDialogue, ...] = dialogues.for_models
         self._domain = domain
+        self._pipeline = pipeline
         self._start = start.model(model) if start else None
         self._before: Mapping[str, Any] = start.policy_entry(policy.part) if start and self._start else {}
         self._encoder = StateEncoder.of(domain, earlier=start.encoder(policy.part) if start and self._start else None)
@@ -64,7 +77,7 @@ class _Builder:
         return tuple(dict.fromkeys([*self._before.get(key, ()), *found]))
 
     def _write(self, writer: BundleWriter, **content: Any) -> None:
-        part = {"model": self._model, "encoder": self._encoder.to_json(), **content}
+        part = {"model": self._model, "encoder": self._encoder.to_json()} | content
         writer.write_json(self._policy.part, part)
 
 
@@ -80,12 +93,19 @@ class _TedBuilder(_Builder):
         assert isinstance(options, TEDPolicyOptions)
         actions, start = self._labels("actions", self._domain.action_names), self._start
         pairs = [(dialogue.states, _learned(dialogue)) for dialogue in self._dialogues]
-        data = dialogue_data(pairs, self._encoder, actions, options.history_window)
+        learnt = story_texts(self._dialogues, self._domain.e2e_actions, self._pipeline, options, self._before)
+        texts = learnt.texts if learnt is not None else None
+        data = dialogue_data(pairs, self._encoder, actions, options.history_window, texts)
         options = start.shortened(options) if start else options
         model = train_ted(data, options, progress=progress, start=start.weights if start else None)
         model.export(writer.add_model(self._model))
         model.save(writer.path(f"{WEIGHTS_DIR}/{self._model}"))
-        self._write(writer, actions=list(actions))
+        content: dict[str, Any] = {"actions": list(actions)}
+        if learnt is not None:
+            content["encoder"] = self._encoder.with_action_texts(learnt.texts.sizes.action_texts).to_json()
+        if learnt is not None and learnt.part is not None:
+            content["texts"] = learnt.part
+        self._write(writer, **content)
 
 
 class _UnexpectedIntentBuilder(_Builder):

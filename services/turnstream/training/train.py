@@ -24,6 +24,7 @@ from turnstream.training.nlu_parts import nlu_parts
 from turnstream.training.parts import FINGERPRINTS, FURTHER, Part, PartOutcome, Reporter, make
 from turnstream.training.policies import PolicyArtifacts, train_rule_and_memory_policies
 from turnstream.training.policy_parts import policy_parts
+from turnstream.training.story_texts import said_in
 
 PROJECT_FINGERPRINT = "project"
 
@@ -115,7 +116,7 @@ def _prepare(project: Project, request: TrainingRequest, problems: Problems) -> 
         written = (*(config.pipeline or ()), *(config.policies or ()))
         check_same_networks(start, written, (*pipeline, *policies), problems)
         problems.raise_if_any()
-    nlu = fit_nlu(pipeline, project.nlu, project.domain, start)
+    nlu = fit_nlu(pipeline, project.nlu, project.domain, start, said_in(project.stories))
     dialogues = training_dialogues(
         project.stories, project.rules, project.domain, problems, augmentation=request.augmentation
     )
@@ -146,11 +147,15 @@ def _write(
 
 def _parts(prepared: _Prepared) -> Iterator[Part]:
     project = prepared.project
-    key = fingerprint(prepared.pipeline, project.nlu, project.domain.responses)
+    texts = (said_in(project.stories), project.domain.e2e_actions)
+    key = fingerprint(prepared.pipeline, project.nlu, project.domain.responses, texts)
     yield from nlu_parts(prepared.nlu, key, project.nlu)
     spoken = (project.stories, project.rules, project.domain)
-    key = fingerprint(spoken)
-    yield from policy_parts(prepared.tables, prepared.dialogues, project.domain, key, prepared.start)
+    # Where stories have texts, TED learns from what the featurizers make of them.
+    key = fingerprint(spoken, key) if any(texts) else fingerprint(spoken)
+    yield from policy_parts(
+        prepared.tables, prepared.dialogues, project.domain, prepared.nlu.pipeline, key, prepared.start
+    )
 
 
 def _earlier(request: TrainingRequest, start: Start | None) -> Bundle | None:

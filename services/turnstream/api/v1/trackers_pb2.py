@@ -29,7 +29,7 @@ from turnstream.api.v1 import policy_pb2 as turnstream_dot_api_dot_v1_dot_policy
 from turnstream.api.v1 import tracker_pb2 as turnstream_dot_api_dot_v1_dot_tracker__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n turnstream/api/v1/trackers.proto\x12\x11turnstream.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%turnstream/api/v1/conversations.proto\x1a\x1eturnstream/api/v1/events.proto\x1a\x1eturnstream/api/v1/policy.proto\x1a\x1fturnstream/api/v1/tracker.proto\"\x9a\x01\n\x12ReadTrackerRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x31\n\x06\x65vents\x18\x02 \x01(\x0e\x32!.turnstream.api.v1.EventVerbosity\x12.\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\x08\n\x06_until\"B\n\x13ReadTrackerResponse\x12+\n\x07tracker\x18\x01 \x01(\x0b\x32\x1a.turnstream.api.v1.Tracker\"\x99\x01\n\x18PreviewNextActionRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x31\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\".turnstream.api.v1.PreviewedEvents\x12\x31\n\x06\x65vents\x18\x03 \x01(\x0e\x32!.turnstream.api.v1.EventVerbosity\";\n\x0fPreviewedEvents\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.turnstream.api.v1.Event\"\x8a\x01\n\x19PreviewNextActionResponse\x12@\n\nprediction\x18\x01 \x01(\x0b\x32,.turnstream.api.v1.PredictNextActionResponse\x12+\n\x07tracker\x18\x02 \x01(\x0b\x32\x1a.turnstream.api.v1.Tracker2\xd8\x01\n\x08Trackers\x12\\\n\x0bReadTracker\x12%.turnstream.api.v1.ReadTrackerRequest\x1a&.turnstream.api.v1.ReadTrackerResponse\x12n\n\x11PreviewNextAction\x12+.turnstream.api.v1.PreviewNextActionRequest\x1a,.turnstream.api.v1.PreviewNextActionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n turnstream/api/v1/trackers.proto\x12\x11turnstream.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%turnstream/api/v1/conversations.proto\x1a\x1eturnstream/api/v1/events.proto\x1a\x1eturnstream/api/v1/policy.proto\x1a\x1fturnstream/api/v1/tracker.proto\"\x9a\x01\n\x12ReadTrackerRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x31\n\x06\x65vents\x18\x02 \x01(\x0e\x32!.turnstream.api.v1.EventVerbosity\x12.\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\x08\n\x06_until\"B\n\x13ReadTrackerResponse\x12+\n\x07tracker\x18\x01 \x01(\x0b\x32\x1a.turnstream.api.v1.Tracker\"\xb1\x01\n\x18PreviewNextActionRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x31\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\".turnstream.api.v1.PreviewedEvents\x12\x31\n\x06\x65vents\x18\x03 \x01(\x0e\x32!.turnstream.api.v1.EventVerbosity\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\";\n\x0fPreviewedEvents\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.turnstream.api.v1.Event\"\x8a\x01\n\x19PreviewNextActionResponse\x12@\n\nprediction\x18\x01 \x01(\x0b\x32,.turnstream.api.v1.PredictNextActionResponse\x12+\n\x07tracker\x18\x02 \x01(\x0b\x32\x1a.turnstream.api.v1.Tracker2\xd8\x01\n\x08Trackers\x12\\\n\x0bReadTracker\x12%.turnstream.api.v1.ReadTrackerRequest\x1a&.turnstream.api.v1.ReadTrackerResponse\x12n\n\x11PreviewNextAction\x12+.turnstream.api.v1.PreviewNextActionRequest\x1a,.turnstream.api.v1.PreviewNextActionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,11 +41,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READTRACKERRESPONSE']._serialized_start=381
   _globals['_READTRACKERRESPONSE']._serialized_end=447
   _globals['_PREVIEWNEXTACTIONREQUEST']._serialized_start=450
-  _globals['_PREVIEWNEXTACTIONREQUEST']._serialized_end=603
-  _globals['_PREVIEWEDEVENTS']._serialized_start=605
-  _globals['_PREVIEWEDEVENTS']._serialized_end=664
-  _globals['_PREVIEWNEXTACTIONRESPONSE']._serialized_start=667
-  _globals['_PREVIEWNEXTACTIONRESPONSE']._serialized_end=805
-  _globals['_TRACKERS']._serialized_start=808
-  _globals['_TRACKERS']._serialized_end=1024
+  _globals['_PREVIEWNEXTACTIONREQUEST']._serialized_end=627
+  _globals['_PREVIEWEDEVENTS']._serialized_start=629
+  _globals['_PREVIEWEDEVENTS']._serialized_end=688
+  _globals['_PREVIEWNEXTACTIONRESPONSE']._serialized_start=691
+  _globals['_PREVIEWNEXTACTIONRESPONSE']._serialized_end=829
+  _globals['_TRACKERS']._serialized_start=832
+  _globals['_TRACKERS']._serialized_end=1048
 # @@protoc_insertion_point(module_scope)

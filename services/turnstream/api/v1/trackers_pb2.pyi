@@ -79,9 +79,12 @@ class PreviewNextActionRequest(_message.Message):
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
+    BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     events: _conversations_pb2.EventVerbosity.ValueType
     """Which of them the tracker has. Unspecified: none."""
+    bundle_version: _builtins.str
+    """With `after`: the version that is asked. Empty: the newest. NOT_FOUND: it is not loaded."""
     @_builtins.property
     def after(self) -> Global___PreviewedEvents:
         """Present: after these events, whatever the conversation of that name holds; any replica answers."""
@@ -92,10 +95,11 @@ class PreviewNextActionRequest(_message.Message):
         conversation_id: _builtins.str = ...,
         after: Global___PreviewedEvents | None = ...,
         events: _conversations_pb2.EventVerbosity.ValueType = ...,
+        bundle_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "conversation_id", b"conversation_id", "events", b"events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "bundle_version", b"bundle_version", "conversation_id", b"conversation_id", "events", b"events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

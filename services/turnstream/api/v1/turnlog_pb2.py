@@ -22,39 +22,42 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from turnstream.api.v1 import conversations_pb2 as turnstream_dot_api_dot_v1_dot_conversations__pb2
 from turnstream.api.v1 import events_pb2 as turnstream_dot_api_dot_v1_dot_events__pb2
 from turnstream.api.v1 import values_pb2 as turnstream_dot_api_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fturnstream/api/v1/turnlog.proto\x12\x11turnstream.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%turnstream/api/v1/conversations.proto\x1a\x1eturnstream/api/v1/events.proto\x1a\x1eturnstream/api/v1/values.proto\"\xe3\x04\n\x0cInboxMessage\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\x05\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12/\n\x0b\x61\x63\x63\x65pted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hannel\x18\x05 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x06 \x01(\t\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x36\n\x0cuser_message\x18\n \x01(\x0b\x32\x1e.turnstream.api.v1.UserMessageH\x00\x12:\n\x0eintent_trigger\x18\x0b \x01(\x0b\x32 .turnstream.api.v1.IntentTriggerH\x00\x12=\n\x10\x65vents_to_append\x18\x0c \x01(\x0b\x32!.turnstream.api.v1.EventsToAppendH\x00\x12?\n\x11\x61\x63tion_to_execute\x18\r \x01(\x0b\x32\".turnstream.api.v1.ActionToExecuteH\x00\x12\x39\n\x0emessage_to_add\x18\x0e \x01(\x0b\x32\x1f.turnstream.api.v1.MessageToAddH\x00\x12\x36\n\x0c\x64ue_reminder\x18\x0f \x01(\x0b\x32\x1e.turnstream.api.v1.DueReminderH\x00\x12-\n\x07\x65rasure\x18\x10 \x01(\x0b\x32\x1a.turnstream.api.v1.ErasureH\x00\x42\t\n\x07request\"J\n\x0bUserMessage\x12\x0c\n\x04text\x18\x01 \x01(\t\x12-\n\x08metadata\x18\x02 \x01(\x0b\x32\x1b.turnstream.api.v1.MapValue\"\x80\x01\n\rIntentTrigger\x12\x0e\n\x06intent\x18\x01 \x01(\t\x12-\n\x08\x65ntities\x18\x02 \x01(\x0b\x32\x1b.turnstream.api.v1.MapValue\x12\x30\n\rfull_entities\x18\x03 \x03(\x0b\x32\x19.turnstream.api.v1.Entity\"a\n\x0e\x45ventsToAppend\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.turnstream.api.v1.Event\x12\x10\n\x08verbatim\x18\x02 \x01(\x08\x12\x13\n\x0bhas_effects\x18\x03 \x01(\x08\"i\n\x0f\x41\x63tionToExecute\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x13\n\x06policy\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x17\n\nconfidence\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\t\n\x07_policyB\r\n\x0b_confidence\"}\n\x0cMessageToAdd\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x30\n\nparse_data\x18\x02 \x01(\x0b\x32\x1c.turnstream.api.v1.ParseData\x12-\n\x08metadata\x18\x03 \x01(\x0b\x32\x1b.turnstream.api.v1.MapValue\"E\n\x0b\x44ueReminder\x12\x36\n\x08reminder\x18\x01 \x01(\x0b\x32$.turnstream.api.v1.ReminderScheduled\"W\n\x06\x41genda\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\x05\x12\x35\n\treminders\x18\x02 \x03(\x0b\x32\".turnstream.api.v1.PendingReminder\"\xcc\x01\n\x0fPendingReminder\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x36\n\x08reminder\x18\x04 \x01(\x0b\x32$.turnstream.api.v1.ReminderScheduled\x12\x30\n\x0cscheduled_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x19\n\x07\x45rasure\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\xf3\x02\n\nTurnRecord\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\x05\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x13\n\x0bturn_number\x18\x04 \x01(\x03\x12\x16\n\x0e\x62undle_version\x18\x05 \x01(\t\x12\x30\n\x0c\x63ommitted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x06\x65vents\x18\x07 \x03(\x0b\x32\x18.turnstream.api.v1.Event\x12)\n\x07replies\x18\x08 \x03(\x0b\x32\x18.turnstream.api.v1.Reply\x12,\n\x06\x65rrors\x18\t \x03(\x0b\x32\x1c.turnstream.api.v1.TurnError\x12\x17\n\x0finbox_partition\x18\n \x01(\x05\x12\x14\n\x0cinbox_offset\x18\x0b \x01(\x03\x12\x0f\n\x07\x63hannel\x18\x0c \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fturnstream/api/v1/turnlog.proto\x12\x11turnstream.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%turnstream/api/v1/conversations.proto\x1a\x1eturnstream/api/v1/events.proto\x1a\x1eturnstream/api/v1/values.proto\"\xe3\x04\n\x0cInboxMessage\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\x05\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12/\n\x0b\x61\x63\x63\x65pted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hannel\x18\x05 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x06 \x01(\t\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x36\n\x0cuser_message\x18\n \x01(\x0b\x32\x1e.turnstream.api.v1.UserMessageH\x00\x12:\n\x0eintent_trigger\x18\x0b \x01(\x0b\x32 .turnstream.api.v1.IntentTriggerH\x00\x12=\n\x10\x65vents_to_append\x18\x0c \x01(\x0b\x32!.turnstream.api.v1.EventsToAppendH\x00\x12?\n\x11\x61\x63tion_to_execute\x18\r \x01(\x0b\x32\".turnstream.api.v1.ActionToExecuteH\x00\x12\x39\n\x0emessage_to_add\x18\x0e \x01(\x0b\x32\x1f.turnstream.api.v1.MessageToAddH\x00\x12\x36\n\x0c\x64ue_reminder\x18\x0f \x01(\x0b\x32\x1e.turnstream.api.v1.DueReminderH\x00\x12-\n\x07\x65rasure\x18\x10 \x01(\x0b\x32\x1a.turnstream.api.v1.ErasureH\x00\x42\t\n\x07request\"J\n\x0bUserMessage\x12\x0c\n\x04text\x18\x01 \x01(\t\x12-\n\x08metadata\x18\x02 \x01(\x0b\x32\x1b.turnstream.api.v1.MapValue\"\x80\x01\n\rIntentTrigger\x12\x0e\n\x06intent\x18\x01 \x01(\t\x12-\n\x08\x65ntities\x18\x02 \x01(\x0b\x32\x1b.turnstream.api.v1.MapValue\x12\x30\n\rfull_entities\x18\x03 \x03(\x0b\x32\x19.turnstream.api.v1.Entity\"a\n\x0e\x45ventsToAppend\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.turnstream.api.v1.Event\x12\x10\n\x08verbatim\x18\x02 \x01(\x08\x12\x13\n\x0bhas_effects\x18\x03 \x01(\x08\"i\n\x0f\x41\x63tionToExecute\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x13\n\x06policy\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x17\n\nconfidence\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\t\n\x07_policyB\r\n\x0b_confidence\"}\n\x0cMessageToAdd\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x30\n\nparse_data\x18\x02 \x01(\x0b\x32\x1c.turnstream.api.v1.ParseData\x12-\n\x08metadata\x18\x03 \x01(\x0b\x32\x1b.turnstream.api.v1.MapValue\"E\n\x0b\x44ueReminder\x12\x36\n\x08reminder\x18\x01 \x01(\x0b\x32$.turnstream.api.v1.ReminderScheduled\"W\n\x06\x41genda\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\x05\x12\x35\n\treminders\x18\x02 \x03(\x0b\x32\".turnstream.api.v1.PendingReminder\"\xcc\x01\n\x0fPendingReminder\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x36\n\x08reminder\x18\x04 \x01(\x0b\x32$.turnstream.api.v1.ReminderScheduled\x12\x30\n\x0cscheduled_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x19\n\x07\x45rasure\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\xcf\x03\n\nTurnRecord\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\x05\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x13\n\x0bturn_number\x18\x04 \x01(\x03\x12\x16\n\x0e\x62undle_version\x18\x05 \x01(\t\x12\x30\n\x0c\x63ommitted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x06\x65vents\x18\x07 \x03(\x0b\x32\x18.turnstream.api.v1.Event\x12)\n\x07replies\x18\x08 \x03(\x0b\x32\x18.turnstream.api.v1.Reply\x12,\n\x06\x65rrors\x18\t \x03(\x0b\x32\x1c.turnstream.api.v1.TurnError\x12\x17\n\x0finbox_partition\x18\n \x01(\x05\x12\x14\n\x0cinbox_offset\x18\x0b \x01(\x03\x12\x0f\n\x07\x63hannel\x18\x0c \x01(\t\x12-\n\x05\x63\x61lls\x18\r \x03(\x0b\x32\x1e.turnstream.api.v1.ServiceCall\x12+\n\x08\x64uration\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\"\x83\x01\n\x0bServiceCall\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0c\n\x04what\x18\x02 \x01(\t\x12(\n\x05start\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'turnstream.api.v1.turnlog_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INBOXMESSAGE']._serialized_start=191
-  _globals['_INBOXMESSAGE']._serialized_end=802
-  _globals['_USERMESSAGE']._serialized_start=804
-  _globals['_USERMESSAGE']._serialized_end=878
-  _globals['_INTENTTRIGGER']._serialized_start=881
-  _globals['_INTENTTRIGGER']._serialized_end=1009
-  _globals['_EVENTSTOAPPEND']._serialized_start=1011
-  _globals['_EVENTSTOAPPEND']._serialized_end=1108
-  _globals['_ACTIONTOEXECUTE']._serialized_start=1110
-  _globals['_ACTIONTOEXECUTE']._serialized_end=1215
-  _globals['_MESSAGETOADD']._serialized_start=1217
-  _globals['_MESSAGETOADD']._serialized_end=1342
-  _globals['_DUEREMINDER']._serialized_start=1344
-  _globals['_DUEREMINDER']._serialized_end=1413
-  _globals['_AGENDA']._serialized_start=1415
-  _globals['_AGENDA']._serialized_end=1502
-  _globals['_PENDINGREMINDER']._serialized_start=1505
-  _globals['_PENDINGREMINDER']._serialized_end=1709
-  _globals['_ERASURE']._serialized_start=1711
-  _globals['_ERASURE']._serialized_end=1736
-  _globals['_TURNRECORD']._serialized_start=1739
-  _globals['_TURNRECORD']._serialized_end=2110
+  _globals['_INBOXMESSAGE']._serialized_start=223
+  _globals['_INBOXMESSAGE']._serialized_end=834
+  _globals['_USERMESSAGE']._serialized_start=836
+  _globals['_USERMESSAGE']._serialized_end=910
+  _globals['_INTENTTRIGGER']._serialized_start=913
+  _globals['_INTENTTRIGGER']._serialized_end=1041
+  _globals['_EVENTSTOAPPEND']._serialized_start=1043
+  _globals['_EVENTSTOAPPEND']._serialized_end=1140
+  _globals['_ACTIONTOEXECUTE']._serialized_start=1142
+  _globals['_ACTIONTOEXECUTE']._serialized_end=1247
+  _globals['_MESSAGETOADD']._serialized_start=1249
+  _globals['_MESSAGETOADD']._serialized_end=1374
+  _globals['_DUEREMINDER']._serialized_start=1376
+  _globals['_DUEREMINDER']._serialized_end=1445
+  _globals['_AGENDA']._serialized_start=1447
+  _globals['_AGENDA']._serialized_end=1534
+  _globals['_PENDINGREMINDER']._serialized_start=1537
+  _globals['_PENDINGREMINDER']._serialized_end=1741
+  _globals['_ERASURE']._serialized_start=1743
+  _globals['_ERASURE']._serialized_end=1768
+  _globals['_TURNRECORD']._serialized_start=1771
+  _globals['_TURNRECORD']._serialized_end=2234
+  _globals['_SERVICECALL']._serialized_start=2237
+  _globals['_SERVICECALL']._serialized_end=2368
 # @@protoc_insertion_point(module_scope)

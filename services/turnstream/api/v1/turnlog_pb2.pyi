@@ -5,6 +5,7 @@ The records of the turn log. Every format version ever written can be replayed."
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -367,6 +368,8 @@ class TurnRecord(_message.Message):
     INBOX_PARTITION_FIELD_NUMBER: _builtins.int
     INBOX_OFFSET_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
     format_version: _builtins.int
     """1 for this layout."""
     conversation_id: _builtins.str
@@ -387,6 +390,14 @@ class TurnRecord(_message.Message):
     def replies(self) -> _containers.RepeatedCompositeFieldContainer[_conversations_pb2.Reply]: ...
     @_builtins.property
     def errors(self) -> _containers.RepeatedCompositeFieldContainer[_conversations_pb2.TurnError]: ...
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceCall]:
+        """The services that were asked, in the order in which they answered. Empty in the turns of older versions."""
+
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """From the beginning of the turn to its end, without the wait before it and the commit after it."""
+
     def __init__(
         self,
         *,
@@ -402,11 +413,51 @@ class TurnRecord(_message.Message):
         inbox_partition: _builtins.int = ...,
         inbox_offset: _builtins.int = ...,
         channel: _builtins.str = ...,
+        calls: _abc.Iterable[Global___ServiceCall] | None = ...,
+        duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["committed_at", b"committed_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["committed_at", b"committed_at", "duration", b"duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "channel", b"channel", "committed_at", b"committed_at", "conversation_id", b"conversation_id", "errors", b"errors", "events", b"events", "format_version", b"format_version", "inbox_offset", b"inbox_offset", "inbox_partition", b"inbox_partition", "message_id", b"message_id", "replies", b"replies", "turn_number", b"turn_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "calls", b"calls", "channel", b"channel", "committed_at", b"committed_at", "conversation_id", b"conversation_id", "duration", b"duration", "errors", b"errors", "events", b"events", "format_version", b"format_version", "inbox_offset", b"inbox_offset", "inbox_partition", b"inbox_partition", "message_id", b"message_id", "replies", b"replies", "turn_number", b"turn_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TurnRecord: _TypeAlias = TurnRecord  # noqa: Y015
+
+@_typing.final
+class ServiceCall(_message.Message):
+    """How long one service took in a turn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    WHAT_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """`nlu`, `selection`, `policy`, `action`."""
+    what: _builtins.str
+    """The method that was called; of `action` the name of the action."""
+    @_builtins.property
+    def start(self) -> _duration_pb2.Duration:
+        """Since the beginning of the turn."""
+
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """Until it had answered, with all attempts."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        what: _builtins.str = ...,
+        start: _duration_pb2.Duration | None = ...,
+        duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "service", b"service", "start", b"start", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceCall: _TypeAlias = ServiceCall  # noqa: Y015

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from turnstream.assistant.credentials import ChannelConfig
 from turnstream.assistant.problems import Problems, nearest
 from turnstream.gateway.channel import Channel
-from turnstream.gateway.channels import callback, socketio
+from turnstream.gateway.channels import callback, chat, socketio
 
 BASE = f"{Channel.__module__}.{Channel.__name__}"
 REST = "rest"
@@ -33,6 +33,9 @@ def _open(config: ChannelConfig, origins: Iterable[str], problems: Problems) -> 
             case "callback":
                 _check_keys(config, callback.KEYS, problems)
                 return callback.CallbackChannel.from_credentials(config.options)
+            case "chat":
+                _check_keys(config, chat.KEYS, problems)
+                return chat.ChatChannel.from_credentials(config.options)
             case "socketio":
                 _check_keys(config, socketio.KEYS, problems)
                 known = {key: value for key, value in config.options.items() if key in socketio.KEYS}

@@ -1,31 +1,51 @@
 """The REST door as a whole: which routes there are, what stands before them, in which order."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
 
 from turnstream.gateway.access import Guard
 from turnstream.gateway.channel import Channel
+from turnstream.gateway.channels.chat import ChatChannel
 from turnstream.gateway.deliveries import Deliveries
 from turnstream.gateway.door import Door
+from turnstream.gateway.inspection import Inspection
 from turnstream.gateway.limits import Limits
 from turnstream.gateway.loaded import LoadedGateway
 from turnstream.gateway.parsing import Parser
+from turnstream.gateway.rest import event_stream
 from turnstream.gateway.rest.auth import guarded, limiting
 from turnstream.gateway.rest.bodies import CLIENT_TIMEOUT_S
 from turnstream.gateway.rest.conversations import ConversationRoutes
 from turnstream.gateway.rest.cors import Cors
 from turnstream.gateway.rest.errors import error_middleware
+from turnstream.gateway.rest.inspector import InspectorRoutes
+from turnstream.gateway.rest.inspector_changes import InspectorChanges
 from turnstream.gateway.rest.model import HelloRoutes, ModelRoutes
 from turnstream.gateway.rest.observing import observe
 from turnstream.gateway.rest.openapi import DOCUMENT, OpenApiRoutes
+from turnstream.gateway.rest.pages import ChatPages, InspectorPages
 from turnstream.gateway.rest.training import TrainingRoutes
+from turnstream.gateway.rest.visitors import Visitors
 from turnstream.gateway.rest.webhook import RestChannel, Route
 from turnstream.gateway.switch import ModelSwitch
 from turnstream.gateway.workshop import Workshop
+from turnstream.inspector.histories import Histories
 from turnstream.runtime.bundles import Bundles
 from turnstream.runtime.settings import GatewaySettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """Routes of the inspector."""
+
+    visitors: Visitors
+    group: "Routes"
+
+    def routes(self) -> Iterable[Route]:
+        return map(self.visitors.checked, self.group.routes())
 
 
 class Routes(Protocol):
@@ -42,13 +62,30 @@ def build_app(
     switch: ModelSwitch | None = None,
     channels: Iterable[Channel] = (),
     workshop: Workshop | None = None,
+    inspection: Inspection | None = None,
 ) -> web.Application:
     """Without `enable_api` only what is public is served; without `switch` the model stays.
 
-    Without `workshop` nothing is trained or tested here. `channels` are open beside `rest`.
+    Without `workshop` nothing is trained or tested here. `channels` are open beside `rest`. With `inspection` the
+    inspector is open, and the chat with it.
     """
+    origins = [origin.strip() for origin in settings.cors.split(",") if origin.strip()]
+    visitors = Visitors.of(settings, origins)
+    if inspection is not None:
+        others = [channel for channel in channels if channel.name != ChatChannel.name]
+        channels = [*others, ChatChannel(tells_all=visitors.knows_all)]
     outgoing = {channel.name: Deliveries(channel, door) for channel in channels}
     groups: list[Routes] = [HelloRoutes(), RestChannel(door), *outgoing.values()]
+    if ChatChannel.name in outgoing:
+        groups.append(ChatPages(origins))
+    inspector = None
+    if inspection is not None:
+        bundle_of = inspection.bundles
+        histories = Histories(inspection.log, lambda: bundle_of.get().domain)
+        inspector = InspectorRoutes(inspection, door, histories)
+        groups.append(InspectorPages())
+        inspected = (inspector, InspectorChanges(inspection, door, histories, workshop))
+        groups += [_Checked(visitors, group) for group in inspected]
     if settings.enable_api:
         active = (lambda: workshop.active_trainings) if workshop is not None else int
         groups += [ModelRoutes(bundles, parser, switch, active), ConversationRoutes(door, bundles, outgoing)]
@@ -59,7 +96,12 @@ def build_app(
         training = TrainingRoutes(workshop, bundles)
         groups.append(training)
         app.on_cleanup.append(training.close)
-    Cors(o.strip() for o in settings.cors.split(",") if o.strip()).install(app)
+    event_stream.install(app)
+    if inspector is not None:
+        app.on_cleanup.append(inspector.close)
+        if workshop is not None:
+            app.on_cleanup.append(lambda _: workshop.close())
+    Cors(origins).install(app)
     for deliveries in outgoing.values():
         _end_with(app, deliveries)
     guard = Guard.of(settings)

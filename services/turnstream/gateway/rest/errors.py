@@ -57,7 +57,13 @@ def failure(status: int, reason: str, message: str, details: Mapping[str, Any] |
         "help": None,
         "code": status,
     }
-    return web.Response(status=status, text=dumps(body), content_type="application/json")
+    text = dumps(body)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # It quotes half a pair of surrogates, which JSON can escape and UTF-8 cannot say.
+        text = json.dumps(body)
+    return web.Response(status=status, text=text, content_type="application/json")
 
 
 def dumps(value: Any) -> str:

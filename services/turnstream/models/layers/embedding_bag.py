@@ -51,5 +51,9 @@ class EmbeddingBag(Module):
 
     def __call__(self, ids: Tensor, weights: Tensor) -> Tensor:
         """ids, weights: [rows, k] padded -> [rows, units]."""
-        vectors = tf.gather(self.embeddings, ids)
-        return tf.squeeze(tf.matmul(weights[:, tf.newaxis, :], vectors), axis=1)
+        return combined(self.embeddings, ids, weights)
+
+
+def combined(table: Tensor, ids: Tensor, weights: Tensor) -> Tensor:
+    """table: [vocabulary + 1, units]; ids, weights: [rows, k] padded -> [rows, units]."""
+    return tf.squeeze(tf.matmul(weights[:, tf.newaxis, :], tf.gather(table, ids)), axis=1)

@@ -3,7 +3,7 @@
 Workers share the inbox's partitions as one consumer group; what a turn changes is one Kafka transaction, which the
 group's coordinator refuses from a worker that is no member any more (KIP-447). Gateways read the end of the turns
 topic. A message that comes again after its turn is answered by the partition's owner, which points the gateways to
-that turn in the repeats topic. `docs/turn-log.md` tells what is in which topic, and what happens at each failure.
+that turn in the places topic. `docs/turn-log.md` tells what is in which topic, and what happens at each failure.
 """
 
 import asyncio

@@ -1,0 +1,107 @@
+import type * as t from "./types.ts";
+
+/** A refusal of the gateway, in its own words. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface StoryRequest {
+  turn: number;
+  name: string;
+  kind: "test" | "story";
+  file?: string;
+  save: boolean;
+}
+
+export interface ExampleRequest {
+  text: string;
+  intent: string;
+  entities: { start: number; end: number; entity: string; role?: string; group?: string; value?: string }[];
+  save: boolean;
+}
+
+/** The gateway's inspector; `token` is the one of the page's own address. */
+export class Api {
+  readonly server: string;
+  private readonly token: string | null;
+
+  constructor(page: URL) {
+    this.server = new URL("..", page).href.replace(/\/+$/u, "");
+    this.token = page.searchParams.get("token");
+  }
+
+  address(path: string, query: Record<string, string | number> = {}): string {
+    const asked = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
+    if (this.token !== null) asked.set("token", this.token);
+    const text = asked.toString();
+    return `${this.server}/inspector/api/${path}${text === "" ? "" : `?${text}`}`;
+  }
+
+  assistant(): Promise<t.Assistant> {
+    return this.get(this.address("assistant"));
+  }
+
+  conversations(q: string, flag: string, cursor: string | null, signal: AbortSignal): Promise<t.SummaryPage> {
+    const query: Record<string, string | number> = { limit: 100 };
+    if (q !== "") query["q"] = q;
+    if (flag !== "") query["flag"] = flag;
+    if (cursor !== null) query["cursor"] = cursor;
+    return this.get(this.address("conversations", query), signal);
+  }
+
+  turns(id: string, from: number, signal: AbortSignal): Promise<{ turns: t.Turn[]; next: number | null }> {
+    return this.get(this.of(id, "turns", { from, limit: 200 }), signal);
+  }
+
+  stream(id: string, from: number): string {
+    return this.of(id, "stream", { from });
+  }
+
+  explanation(id: string, turn: number, signal: AbortSignal): Promise<t.Explanation> {
+    return this.get(this.of(id, `turns/${turn}/explanation`), signal);
+  }
+
+  tracker(id: string, turn: number, signal: AbortSignal): Promise<t.Tracker> {
+    return this.get(this.of(id, "tracker", { turn }), signal);
+  }
+
+  fork(id: string, turn: number): Promise<{ id: string }> {
+    return this.post(this.of(id, "fork"), { turn });
+  }
+
+  story(id: string, request: StoryRequest): Promise<t.StoryPreview> {
+    return this.post(this.of(id, "story"), request);
+  }
+
+  example(request: ExampleRequest): Promise<t.ExamplePreview> {
+    return this.post(this.address("examples"), request);
+  }
+
+  compare(id: string, bundle: string, turn: number): Promise<{ turns: t.ComparedTurn[] }> {
+    return this.post(this.of(id, "compare"), { bundle, turn });
+  }
+
+  private of(id: string, what: string, query: Record<string, string | number> = {}): string {
+    return this.address(`conversations/${encodeURIComponent(id)}/${what}`, query);
+  }
+
+  private async get<T>(address: string, signal?: AbortSignal): Promise<T> {
+    return answerOf<T>(await fetch(address, signal ? { signal } : {}));
+  }
+
+  private async post<T>(address: string, body: unknown): Promise<T> {
+    const headers = { "Content-Type": "application/json" };
+    return answerOf<T>(await fetch(address, { method: "POST", headers, body: JSON.stringify(body) }));
+  }
+}
+
+async function answerOf<T>(response: Response): Promise<T> {
+  if (response.ok) return (await response.json()) as T;
+  const told = (await response.json().catch(() => ({}))) as { message?: string };
+  throw new Refused(response.status, told.message ?? `The gateway answered ${response.status}.`);
+}
