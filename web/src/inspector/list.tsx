@@ -38,6 +38,8 @@ export function WindowedList(props: WindowedListProps) {
     if (!at) return;
     if (follow) at.scrollTop = at.scrollHeight;
     else if (selected >= 0) at.scrollTop = scrolledTo(selected, rowPx, at.scrollTop, at.clientHeight);
+    // At once: the browser tells of the scrolling only after it has drawn the list without its rows.
+    if (at.scrollTop !== view.top) measure();
   }, [selected, rowPx, follow, follow ? count : 0, view.height]);
   const { first, end } = windowOf(count, rowPx, view.top, view.height);
   useEffect(() => onSeen?.(end - 1), [end, count]);
