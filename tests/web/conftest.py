@@ -1,4 +1,4 @@
-"""One assistant and one browser for all tests of this folder; each test has a browser profile of its own."""
+"""One assistant for all tests of this folder, a browser for those of a file; each test has a browser profile of its own."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +32,8 @@ def site(shop: "Shop", tmp_path_factory: pytest.TempPathFactory) -> Iterator["Si
         yield site
 
 
-@pytest.fixture(scope="session")
+# Not for the session: as long as it is open, its event loop counts as running, and no other test may run one.
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     from support.browser import chromium
 
