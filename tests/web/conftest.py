@@ -1,4 +1,4 @@
-"""One assistant for all tests of this folder, a browser for those of a file; each test has a browser profile of its own."""
+"""One assistant for all tests of this folder, a browser for those of a file, a profile of it for each test."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
