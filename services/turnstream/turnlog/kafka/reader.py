@@ -23,9 +23,12 @@ _LATEST = -1
 _NEAR = 200
 """Offsets that are read through rather than skipped by a seek: a fetch brings them anyway."""
 
-THROUGH: Config = {"fetch_max_bytes": 16 * 1024 * 1024, "max_partition_fetch_bytes": 8 * 1024 * 1024}
+_AT_THE_END: Config = {"fetch_max_wait_ms": 5}
+"""What is read is there already. The consumer asks for more by itself, and while the broker waits for what may come, no
+other place can be read."""
+THROUGH: Config = _AT_THE_END | {"fetch_max_bytes": 16 * 1024 * 1024, "max_partition_fetch_bytes": 8 * 1024 * 1024}
 """For reading a partition from end to end: fetches large enough that their round trips do not count."""
-BY_PLACE: Config = {"fetch_max_bytes": 512 * 1024, "max_partition_fetch_bytes": 512 * 1024}
+BY_PLACE: Config = _AT_THE_END | {"fetch_max_bytes": 512 * 1024, "max_partition_fetch_bytes": 512 * 1024}
 """For reading turns of a conversation: some hundred records, among which several are wanted in most cases."""
 
 Fence = Callable[[Sequence[TopicPartition]], None]
