@@ -66,6 +66,13 @@ async def test_requests_that_never_end_hold_nobody_up_and_are_ended() -> None:
         assert not [message for message in behind.log.accepted if message.conversation_id != "ada"]
 
 
+async def test_an_id_of_any_length_is_refused_as_the_document_says() -> None:
+    path = f"/conversations/{'a' * 20_000}/tracker"
+    async with running_gateway() as behind, aiohttp.ClientSession(behind.url) as http, http.get(path) as response:
+        answer = await response.json()
+    assert (response.status, answer["status"], answer["reason"]) == (400, "failure", "BadRequest")
+
+
 async def test_too_many_connections_are_told_to_try_later() -> None:
     async with running_gateway(max_connections=5) as behind:
         async with connections(behind, 5) as idle:

@@ -16,6 +16,8 @@ from turnstream.runtime.settings import GatewaySettings
 
 KEEPALIVE_S = 75.0
 """How long a connection may be silent before a request's headers are complete; longer than proxies keep theirs."""
+MAX_REQUEST_LINE_BYTES = 64 * 1024
+"""What is longer is refused by the HTTP server, in plain text; up to here routes say in JSON what is too long."""
 DRAIN_S = 20.0
 _BODY = b'{"status": "failure", "reason": "TryLater", "message": "There are too many connections.", "code": 503}'
 REFUSAL = (
@@ -30,7 +32,9 @@ class RestServer:
     def __init__(self, app: web.Application, settings: GatewaySettings, security: ServerSecurity | None = None) -> None:
         self._settings = settings
         self._security = security
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S)
+        self._runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=KEEPALIVE_S, max_line_size=MAX_REQUEST_LINE_BYTES
+        )
         self._listening: asyncio.Server | None = None
         self.port = 0
         """The port listened on, once started."""
