@@ -60,40 +60,31 @@ def encoder_settings(
     sentences_only: bool = False,
 ) -> TextEncoderSettings:
     """The encoder of an attribute, `text` or `label`, which has its own sizes."""
-    return TextEncoderSettings(
-        spec=spec,
-        units=options.dense_dimension[attribute],
-        hidden=options.hidden_layers_sizes[attribute],
-        transformer=transformer_settings(
-            options,
-            options.number_of_transformer_layers,
-            options.transformer_size,
-            options.drop_rate,
-            options.unidirectional_encoder,
-        ),
-        drop_rate=options.drop_rate,
-        density=options.connection_density,
-        sparse_dropout=options.use_sparse_input_dropout,
-        dense_dropout=options.use_dense_input_dropout,
-        sentences_only=sentences_only,
-    )
+    layers, size = options.number_of_transformer_layers, options.transformer_size
+    return _text_encoder_settings(options, spec, attribute, layers, size, sentences_only)
 
 
 def story_encoder_settings(
     options: TEDPolicyOptions, spec: FeatureSpec, attribute: str, *, sentences_only: bool
 ) -> TextEncoderSettings:
     """TED's encoder of an attribute of end-to-end stories: `text`, `action_text` or `label_action_text`."""
+    layers, size = options.number_of_transformer_layers[attribute], options.transformer_size[attribute]
+    return _text_encoder_settings(options, spec, attribute, layers, size, sentences_only)
+
+
+def _text_encoder_settings(
+    options: DIETClassifierOptions | ResponseSelectorOptions | TEDPolicyOptions,
+    spec: FeatureSpec,
+    attribute: str,
+    layers: int,
+    size: int | None,
+    sentences_only: bool,
+) -> TextEncoderSettings:
     return TextEncoderSettings(
         spec=spec,
         units=options.dense_dimension[attribute],
         hidden=options.hidden_layers_sizes[attribute],
-        transformer=transformer_settings(
-            options,
-            options.number_of_transformer_layers[attribute],
-            options.transformer_size[attribute],
-            options.drop_rate,
-            options.unidirectional_encoder,
-        ),
+        transformer=transformer_settings(options, layers, size, options.drop_rate, options.unidirectional_encoder),
         drop_rate=options.drop_rate,
         density=options.connection_density,
         sparse_dropout=options.use_sparse_input_dropout,
