@@ -163,7 +163,7 @@ async def recorded(file: Path) -> list[TurnRecord]:
     records: list[TurnRecord] = []
     try:
         for name in CONVERSATIONS:
-            records += (await log.conversation(name)).turns
+            records += (await log.conversation(name, from_turn=1)).turns
     finally:
         await log.close()
     return records
