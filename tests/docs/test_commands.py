@@ -12,7 +12,7 @@ from support.shared import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
 PAGES = (REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted(DOCS.glob("*.md")))
-FOLLOWED = ("authoring", "migrate", "replay", "rollout", "testing")
+FOLLOWED = ("authoring", "inspector", "migrate", "models", "replay", "rollout", "testing")
 """How-to pages whose commands are run, each in the project that the tutorial leaves behind."""
 
 COMMAND = re.compile(r"^ *(?:\$ )?(?:[A-Z_]+=\S+ )*(?P<command>(?:turnstream|make) .+)$")

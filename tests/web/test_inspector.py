@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import yaml
 from support.browser import Site, require_chromium
 from support.commands import turnstream
 
@@ -141,6 +142,48 @@ def test_a_conversation_saved_as_a_test_story_passes(new_page: NewPage, site: Si
     assert file.read_text(encoding="utf-8") == dialog.get_by_label("Story", exact=True).text_content()
     done = turnstream("test", "core", "--stories", str(file), cwd=site.folder)
     assert done.code == 0, done.output + done.errors
+
+
+def test_a_conversation_saved_as_a_training_story_is_trained_on(new_page: NewPage, site: Site) -> None:
+    page = new_page("/inspector/")
+    talk(page, "hello", "ask me")
+    page.get_by_role("button", name="Save as story").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox").select_option("story")
+    dialog.get_by_label("Name").fill("learned in the inspector")
+    dialog.get_by_label("File").fill("data/learned.yml")
+    expect(dialog.get_by_label("Change")).to_contain_text("data/learned.yml")
+    expect(dialog.get_by_label("Change")).to_contain_text("+- story: learned in the inspector")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("status")).to_have_text("Saved in data/learned.yml.")
+    file = site.folder / "data" / "learned.yml"
+    (story,) = yaml.safe_load(file.read_text(encoding="utf-8"))["stories"]
+    assert story["steps"] == [
+        {"intent": "greet"},
+        {"action": "utter_greet"},
+        {"intent": "ask"},
+        {"action": "utter_ask"},
+    ]
+    valid = turnstream("data", "validate", cwd=site.folder)
+    assert valid.code == 0, valid.output + valid.errors
+
+
+def test_what_is_marked_in_a_message_becomes_an_entity_of_the_example(new_page: NewPage, site: Site) -> None:
+    page = new_page("/inspector/")
+    talk(page, "flüge 🛫 Ulm")
+    page.get_by_role("button", name="Save as example").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Intent").select_option("travel")
+    marked = dialog.get_by_label("Entities").get_by_role("listitem")
+    expect(marked).to_have_count(0)
+    dialog.get_by_label("Text").evaluate("box => box.setSelectionRange(box.value.indexOf('Ulm'), box.value.length)")
+    dialog.get_by_label("Mark what is selected as").select_option("city")
+    dialog.get_by_role("button", name="Mark", exact=True).click()
+    expect(marked).to_have_count(1)
+    expect(dialog.get_by_label("Change")).to_contain_text("flüge 🛫 [Ulm](city)")
+    dialog.get_by_role("button", name="Remove city").click()
+    expect(marked).to_have_count(0)
+    expect(dialog.get_by_label("Change")).to_contain_text("+    - flüge 🛫 Ulm")
 
 
 def test_a_message_becomes_an_example_of_another_intent(new_page: NewPage, site: Site) -> None:
