@@ -31,24 +31,37 @@ FEATURIZERS: tuple[dict[str, Any], ...] = (
     {"name": "CountVectorsFeaturizer", "analyzer": "char_wb", "min_ngram": 1, "max_ngram": 4},
 )
 INTENTS, ENTITIES, RESPONSES, ACTIONS = "intent", "DIETClassifier", "response_selection", "story"
-"""Reports of `turnstream test`; of entities the micro average counts, of the others the accuracy."""
+"""Reports of `turnstream test`."""
+FIGURES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "intent accuracy": (INTENTS, ("accuracy",)),
+    "entity F1": (ENTITIES, ("micro avg", "f1-score")),
+    "top response right": (RESPONSES, ("accuracy",)),
+    "MRR": (RESPONSES, ("mrr",)),
+    "action accuracy": (ACTIONS, ("accuracy",)),
+    "action weighted F1": (ACTIONS, ("weighted avg", "f1-score")),
+    "whole dialogues": (ACTIONS, ("conversation_accuracy", "accuracy")),
+}
+"""The report of a figure, and where it stands in it."""
+FALLBACK = 0.3
+"""The threshold of a FallbackClassifier by default; its ambiguity threshold is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
     """train, test: files under `DATA`; domain: a file there, or None for one made from the examples.
 
-    component: what is trained, with its keys; peer: the peer's figures by report; peer_memory_gb: its peak while
-    training.
+    component: what is trained, with its keys; peer: the figures and what the peer reaches, None where it was not
+    measured; peer_memory_gb: its peak while training; out_of_scope: messages that no intent fits.
     """
 
     train: str
     test: str
     component: dict[str, Any]
-    peer: dict[str, float]
+    peer: dict[str, float | None]
     peer_memory_gb: float
     domain: str | None = None
     is_dialogue: bool = False
+    out_of_scope: str | None = None
 
 
 def _diet(epochs: int) -> dict[str, Any]:
@@ -61,21 +74,32 @@ def _ted() -> dict[str, Any]:
 
 DATA_SETS = {
     "hwu64": DataSet(
-        "nlu/hwu64/train/nlu.yml", "nlu/hwu64/test/nlu.yml", _diet(30), {INTENTS: 0.856, ENTITIES: 0.754}, 7.7
+        "nlu/hwu64/train/nlu.yml",
+        "nlu/hwu64/test/nlu.yml",
+        _diet(30),
+        {"intent accuracy": 0.856, "entity F1": 0.754},
+        7.7,
     ),
     "atis": DataSet(
         "nlu/atis-roles/train/nlu.yml",
         "nlu/atis-roles/val/nlu.yml",
         _diet(10),
-        {INTENTS: 0.943, ENTITIES: 0.875},
+        {"intent accuracy": 0.943, "entity F1": 0.875},
         8.3,
     ),
-    "clinc150": DataSet("nlu/clinc150/train/nlu.yml", "nlu/clinc150/val/nlu.yml", _diet(5), {INTENTS: 0.864}, 2.0),
+    "clinc150": DataSet(
+        "nlu/clinc150/train/nlu.yml",
+        "nlu/clinc150/val/nlu.yml",
+        _diet(5),
+        {"intent accuracy": 0.864},
+        2.0,
+        out_of_scope="nlu/clinc150/oos_val/nlu.yml",
+    ),
     "stackfaq": DataSet(
         "selection/stackfaq/split/train/nlu.yml",
         "selection/stackfaq/split/dev/nlu.yml",
         {"name": "ResponseSelector", "epochs": 100, "constrain_similarities": True},
-        {RESPONSES: 0.820},
+        {"top response right": 0.820, "MRR": None},
         1.4,
         "selection/stackfaq/domain.yml",
     ),
@@ -83,7 +107,7 @@ DATA_SETS = {
         "stories/ted-subdialogues/train/stories.yml",
         "stories/ted-subdialogues/test/stories.yml",
         _ted(),
-        {ACTIONS: 0.995},
+        {"action accuracy": 0.995, "action weighted F1": 0.997, "whole dialogues": 27 / 32},
         1.1,
         "stories/ted-subdialogues/domain.yml",
         is_dialogue=True,
@@ -92,7 +116,7 @@ DATA_SETS = {
         "stories/multiwoz-ted/split/train/stories.yml",
         "stories/multiwoz-ted/split/dev/stories.yml",
         _ted(),
-        {ACTIONS: 0.714},
+        {"action accuracy": 0.714, "action weighted F1": 0.709, "whole dialogues": 1 / 148},
         1.4,
         "stories/multiwoz-ted/domain.yml",
         is_dialogue=True,
@@ -129,15 +153,45 @@ def _measure(name: str, data: DataSet, seed: int, measured: Measured) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     _write_project(folder, data, seed)
     measured.training.append(run_training(folder, folder / "models", "--augmentation", "0"))
+    results = _test(folder, data, data.test)
+    for figure in data.peer:
+        report, keys = FIGURES[figure]
+        value: Any = _read(results / f"{report}_report.json")
+        for key in keys:
+            value = value[key]
+        measured.figures.setdefault(figure, []).append(float(value))
+    if data.out_of_scope is not None:
+        for figure, value in _out_of_scope(results, _test(folder, data, data.out_of_scope)).items():
+            measured.figures.setdefault(figure, []).append(value)
+
+
+def _test(folder: Path, data: DataSet, examples: str) -> Path:
+    """The folder with the reports."""
     kind = ["core", "-s"] if data.is_dialogue else ["nlu", "--nlu"]
-    command = [sys.executable, "-m", "turnstream.cli", "test", *kind, str(DATA / data.test), "--no-plot", "--no-errors"]
+    out = f"results-{Path(examples).parent.name}"
+    options = ["--out", out, "--no-plot", "--successes"]
+    command = [sys.executable, "-m", "turnstream.cli", "test", *kind, str(DATA / examples), *options]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BenchmarkError(f"testing {name} failed:\n{done.stderr[-2000:]}")
-    for report in data.peer:
-        found = json.loads((folder / "results" / f"{report}_report.json").read_text(encoding="utf-8"))
-        value = found["micro avg"]["f1-score"] if report == ENTITIES else found["accuracy"]
-        measured.figures.setdefault(report, []).append(float(value))
+        raise BenchmarkError(f"testing on {examples} failed:\n{done.stderr[-2000:]}")
+    return folder / out
+
+
+def _out_of_scope(in_scope: Path, out_of_scope: Path) -> dict[str, float]:
+    """What a FallbackClassifier makes of both: it speaks where the best intent's confidence is below its threshold."""
+    right, wrong = (sum(c < FALLBACK for c in _confidences(folder)) for folder in (out_of_scope, in_scope))
+    recall = right / len(_confidences(out_of_scope))
+    return {"out-of-scope recall": recall, "out-of-scope precision": right / max(1, right + wrong)}
+
+
+def _confidences(results: Path) -> list[float]:
+    """Of the best intent of each message."""
+    files = [results / f"intent_{which}.json" for which in ("errors", "successes")]
+    return [one["intent_prediction"]["confidence"] for file in files if file.is_file() for one in _read(file)]
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _write_project(folder: Path, data: DataSet, seed: int) -> None:
@@ -172,18 +226,19 @@ def _table(results: dict[str, Measured]) -> Table:
     columns = ("data set", "figure", "peer", "here", "spread", "training s", "processor s", "memory GB", "peer")
     table = Table(*columns, box=None, pad_edge=False)
     for name, measured in results.items():
-        training, peer = measured.training, DATA_SETS[name]
-        for report, values in measured.figures.items():
+        training, data = measured.training, DATA_SETS[name]
+        for figure, values in measured.figures.items():
+            peer = data.peer.get(figure)
             table.add_row(
                 name,
-                {ENTITIES: "entity F1", ACTIONS: "action accuracy"}.get(report, f"{report.split('_')[0]} accuracy"),
-                f"{peer.peer[report]:.3f}",
+                figure,
+                "" if peer is None else f"{peer:.3f}",
                 f"{statistics.fmean(values):.3f}",
                 _spread(values),
                 f"{statistics.fmean(figures.wall_s for figures in training):.0f}",
                 f"{statistics.fmean(figures.cpu_s for figures in training):.0f}",
                 f"{max(figures.peak_mb for figures in training) / 1024:.1f}",
-                f"{peer.peer_memory_gb:.1f}",
+                f"{data.peer_memory_gb:.1f}",
             )
     return table
 

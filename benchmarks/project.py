@@ -2,10 +2,10 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,24 +46,18 @@ def trained(project: Path) -> Path:
     return BUILD / "models"
 
 
-def measure_training(project: Path) -> TrainingFigures:
-    """Train everything anew."""
-    out = BUILD / "training"
-    shutil.rmtree(out, ignore_errors=True)
-    try:
-        return run_training(project, out, "--force")
-    finally:
-        shutil.rmtree(out, ignore_errors=True)
-
-
 def run_training(project: Path, out: Path, *options: str) -> TrainingFigures:
     """Raises BenchmarkError."""
     out.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "turnstream.cli", "train", "--out", str(out), *options]
+    return run_measured([sys.executable, "-m", "turnstream.cli", "train", "--out", str(out), *options], project)
+
+
+def run_measured(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> TrainingFigures:
+    """Run a command that trains, in a folder. Raises BenchmarkError where it fails, OSError where it is not there."""
     log = BUILD / "train.log"
     start = time.perf_counter()
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=project, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, env=env)
         # wait4 tells what this one process used; getrusage would mix it with the other children.
         _, status, usage = os.wait4(process.pid, 0)
     wall_s = time.perf_counter() - start

@@ -14,15 +14,22 @@ from benchmarks.breakdown import Breakdown
 from benchmarks.figures import Latency, PeerFigures
 from benchmarks.limits import Limits
 from benchmarks.measure import PlacementFigures
-from benchmarks.project import TrainingFigures
+from benchmarks.model_server import ModelServerFigures, model_server_table
 from benchmarks.replay import AIM_EVENTS_PER_S, ReplayFigures
 from benchmarks.restore import RestoreFigures
+from benchmarks.training import TrainingRuns, median_training
 from benchmarks.turn_logs import LogTurns, TurnLogFigures
 
 TURN_LIMIT = 0.5
 """Of the peer's median turn."""
 THROUGHPUT_LIMIT = 5.0
 """Times the peer's turns a second."""
+TRAINING_LIMIT = 5.0
+"""Times as fast as the peer, which trains by turns with us."""
+PREDICTION_LIMIT_MS = 3.0
+"""Of one message, in the median."""
+BATCHING_LIMIT = 3.0
+"""Times one client's predictions a second."""
 START_LIMIT_S = 8.0
 SERVICE_MEMORY_LIMIT_MB = 120.0
 KAFKA_OVERHEAD_LIMIT_MS = 15.0
@@ -40,7 +47,8 @@ class Results:
     """Of the machine over the minute before: what else runs makes every figure worse."""
     limits: Limits | None = None
     placements: tuple[PlacementFigures, ...] = ()
-    training: TrainingFigures | None = None
+    training: TrainingRuns | None = None
+    model_server: ModelServerFigures | None = None
     turn_logs: TurnLogFigures | None = None
     restore: RestoreFigures | None = None
     replay: ReplayFigures | None = None
@@ -77,6 +85,15 @@ def promises(results: Results) -> list[Promise]:
         found.append(Promise("start to first answer", figures.start_s, START_LIMIT_S, "s"))
         largest = max(p.uss_mb for p in figures.memory if p.name != "model server")
         found.append(Promise("memory of a service process", largest, SERVICE_MEMORY_LIMIT_MB, "MB"))
+    if results.training is not None and results.training.peer:
+        ours, peer = median_training(results.training.ours), median_training(results.training.peer)
+        times = peer.wall_s / ours.wall_s
+        found.append(Promise("training, times as fast as the peer", times, TRAINING_LIMIT, "", is_least=True))
+        found.append(Promise("peak memory of training", ours.peak_mb, peer.peak_mb, "MB"))
+    if results.model_server is not None:
+        lone, growth = results.model_server.lone["pipe"], results.model_server.growth("pipe")
+        found.append(Promise("one message through the model server", lone.p50_ms, PREDICTION_LIMIT_MS, "ms"))
+        found.append(Promise("predictions of a crowd, times one client's", growth, BATCHING_LIMIT, "", is_least=True))
     if results.turn_logs is not None:
         logs = results.turn_logs
         found.append(Promise("Kafka's part of a turn, idle", logs.overhead_ms, KAFKA_OVERHEAD_LIMIT_MS, "ms"))
@@ -105,6 +122,8 @@ def print_results(console: Console, results: Results) -> None:
         console.print(_best_table(results.placements))
     if results.training is not None:
         console.print(_training_table(results.training, results.peer))
+    if results.model_server is not None:
+        console.print(model_server_table(results.model_server))
     if results.turn_logs is not None:
         console.print(_turn_logs_table(results.turn_logs))
     if results.restore is not None:
@@ -180,12 +199,17 @@ def _best_table(placements: tuple[PlacementFigures, ...]) -> Table:
     return table
 
 
-def _training_table(training: TrainingFigures, peer: PeerFigures) -> Table:
-    table = _table("Training", "", "peer", "times better")
-    wall = _ratio(peer.training_s, training.wall_s, "s") if peer.training_s else ()
-    table.add_row("wall, s", f"{training.wall_s:.1f}", *wall)
-    table.add_row("processor, s", f"{training.cpu_s:.1f}")
-    memory = _ratio(peer.training_peak_mb, training.peak_mb, "MB") if peer.training_peak_mb else ()
+def _training_table(runs: TrainingRuns, recorded: PeerFigures) -> Table:
+    training = median_training(runs.ours)
+    peer = median_training(runs.peer) if runs.peer else None
+    title = f"Training, medians of {len(runs.ours)} runs by turns" if peer else "Training"
+    wall_s = peer.wall_s if peer else recorded.training_s
+    peak_mb = peer.peak_mb if peer else recorded.training_peak_mb
+    cpu_s = peer.cpu_s if peer else None
+    table = _table(title, "", "peer", "times better")
+    table.add_row("wall, s", f"{training.wall_s:.1f}", *(_ratio(wall_s, training.wall_s, "s") if wall_s else ()))
+    table.add_row("processor, s", f"{training.cpu_s:.1f}", *(_ratio(cpu_s, training.cpu_s, "s") if cpu_s else ()))
+    memory = _ratio(peak_mb, training.peak_mb, "MB") if peak_mb else ()
     table.add_row("peak memory, MB", f"{training.peak_mb:.0f}", *memory)
     table.add_section()
     for name, seconds in training.parts_s.items():

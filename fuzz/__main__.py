@@ -94,7 +94,8 @@ def fuzz_readers(names: Sequence[str], seconds: int, seed: int) -> bool:
 
 def fuzz_door(seconds: int, seed: int) -> bool:
     outcome = fuzz_rest(WORK / "rest", seconds, seed)
-    _say(f"rest: {outcome.requests} requests, {outcome.messages} messages accepted, seed {seed}:")
+    asked = f"{outcome.requests} requests to {len(outcome.asked)} routes"
+    _say(f"rest: {asked}, {outcome.messages} messages accepted, seed {seed}:")
     for report in outcome.failed:
         _say(f"  FAILED: {_shown(report)} says what, and how to repeat it")
     for fault in outcome.faults:

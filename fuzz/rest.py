@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from turnstream.turnlog.checker import check_log
 from turnstream.turnlog.sqlite import SqliteTurnLog
@@ -38,38 +39,59 @@ expected-statuses = ["2xx", "3xx", "4xx", 503]
 """
 LEFT_OUT = ("readChat", "inspectStream", "compareBundles")
 """Operations whose answer ends with its reader, and one that starts a process for each request."""
+SLOW = ("trainModel", "testStories", "testIntents")
+"""One answer takes seconds: beside them the others would hardly be asked in a minute."""
 TAKES_AWAY = ("unloadModel", "eraseConversation")
+PAGES = r"^/(inspector|chat|webhooks/chat)"
 KNOWN = "ada"
 ONE_CONVERSATION = f"""{CONFIG}
 [parameters]
 "path.conversation_id" = "{KNOWN}"
 """
 """Ids of all kinds are mostly refused, and name nobody; with this one the rest of a request is looked at."""
+QUICK = ("fuzzing", "stateful")
+"""Phases that go through all operations again and again until their time is over."""
+THOROUGH = ("examples", "coverage", *QUICK)
+FEW_EXAMPLES = 5
+MANY_EXAMPLES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One of Schemathesis, for a `share` of the time. Where the assistant is unloaded and conversations
-    are erased, little else can be seen."""
+    """One of Schemathesis, for a `share` of the time: `options` say which operations, `phases` what they are sent."""
 
     name: str
     config: str
     share: float
-    takes_away: bool = False
+    phases: tuple[str, ...]
+    options: tuple[str, ...]
 
 
+def _without(*operations: str) -> tuple[str, ...]:
+    return ("--exclude-operation-id-regex", f"^({'|'.join(operations)})$")
+
+
+_REST = _without(*LEFT_OUT, *SLOW, *TAKES_AWAY)
 RUNS = (
-    Run("any-conversation", CONFIG, 0.4),
-    Run("one-conversation", ONE_CONVERSATION, 0.4),
-    Run("taking-away", ONE_CONVERSATION, 0.2, takes_away=True),
+    Run("every-route", ONE_CONVERSATION, 0.25, QUICK, _REST),
+    Run("pages", ONE_CONVERSATION, 0.2, QUICK, ("--include-path-regex", PAGES, *_REST)),
+    Run("any-conversation", CONFIG, 0.2, THOROUGH, _REST),
+    Run("one-conversation", ONE_CONVERSATION, 0.2, THOROUGH, _REST),
+    Run("slow", CONFIG, 0.05, THOROUGH, ("--include-operation-id-regex", f"^({'|'.join(SLOW)})$")),
+    # Where the assistant is unloaded and conversations are erased, little else can be seen.
+    Run("taking-away", ONE_CONVERSATION, 0.1, QUICK, _without(*LEFT_OUT, *SLOW)),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`failed` are files with Schemathesis's own words; `faults` are what the checker found in the log."""
+    """`failed` are files with Schemathesis's own words; `faults` are what the checker found in the log.
+
+    `asked` are the operations that were sent anything, each as `METHOD /path`.
+    """
 
     requests: int
+    asked: frozenset[str]
     messages: int
     failed: tuple[Path, ...]
     faults: tuple[str, ...]
@@ -92,7 +114,10 @@ def fuzz_rest(folder: Path, seconds: int, seed: int) -> Outcome:
             if not _schemathesis(place, url, run, max(1, int(seconds * run.share)), seed):
                 failed.append(place / "report.log")
     messages, faults = asyncio.run(_read_log(project / ".turnstream" / "turns.db"))
-    return Outcome(sum(_requests(folder / run.name) for run in RUNS), messages, tuple(failed), faults)
+    reports = [_report(folder / run.name) for run in RUNS]
+    requests = sum(report["test_cases"]["generated"] for report in reports if report)
+    asked = frozenset(operation for report in reports for operation in report.get("valid_rates", ()))
+    return Outcome(requests, asked, messages, tuple(failed), faults)
 
 
 def _say_hello(url: str) -> None:
@@ -137,19 +162,21 @@ def _schemathesis(folder: Path, url: str, run: Run, seconds: int, seed: int) -> 
     command = (
         *("--config-file", str(config), "run", f"{url}/openapi.json"),
         *("--max-time", str(seconds), "--seed", str(seed), "--checks", ",".join(CHECKS), "--workers", "1"),
+        *("--phases", ",".join(run.phases)),
+        *("--max-examples", str(FEW_EXAMPLES if run.phases == QUICK else MANY_EXAMPLES)),
         *("--request-timeout", "30", "--suppress-health-check", "all", "--no-color"),
         *("--report", "json", "--report-json-path", str(folder / "report.json"), "--generation-database", "none"),
-        *("--exclude-operation-id-regex", "|".join((*LEFT_OUT, *(() if run.takes_away else TAKES_AWAY)))),
+        *run.options,
     )
     with child("schemathesis.cli", *command, cwd=folder, output=folder / "report.log") as process:
         return process.wait(seconds + MARGIN_S) == 0
 
 
-def _requests(folder: Path) -> int:
+def _report(folder: Path) -> dict[str, Any]:
+    """Schemathesis's own; empty where there is none."""
     report = folder / "report.json"
-    if not report.exists():
-        return 0
-    return int(json.loads(report.read_text(encoding="utf-8"))["test_cases"]["generated"])
+    found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+    return found
 
 
 async def _read_log(file: Path) -> tuple[int, tuple[str, ...]]:

@@ -254,5 +254,4 @@ STEP = {
     "active_loop": "This form is active from here on; `null`: none.",
     "checkpoint": "Joins stories: one ends with it, others begin with it.",
     "or": "One of several messages or `slot_was_set`.",
-    "metadata": "No effect.",
 }

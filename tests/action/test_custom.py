@@ -6,11 +6,19 @@ from typing import Any
 
 from turnstream.action.action_server import ActionAnswer, ActionRequest, WireDomain
 from turnstream.action.custom import CustomActions
+from turnstream.action.dispatch import Actions
 from turnstream.action.responding import Speaker
 from turnstream.action.responses import DomainResponses
 from turnstream.action.scene import Scene
 from turnstream.action.server_client import request_body
-from turnstream.assistant.domain import Domain, ResponseVariation, Slot
+from turnstream.assistant.domain import (
+    ACTION_EXTRACT_SLOTS,
+    REQUESTED_SLOT,
+    Domain,
+    Form,
+    ResponseVariation,
+    Slot,
+)
 from turnstream.dialogue.events import BotUttered, Event, SlotSet, UserUttered
 from turnstream.dialogue.fold import Dialogue
 
@@ -129,3 +137,24 @@ async def test_what_is_unusable_is_left_out_by_name_and_nothing_else_is_lost() -
     assert len(messages) == 7
     for expected in ("unbalanced brace", "no JSON object", "'text'", "'buttons'", "bogus", "'value'", "'tomorrow'"):
         assert any(expected in m for m in messages), expected
+
+
+async def test_a_loop_that_the_domain_does_not_have_is_left_out_and_named() -> None:
+    server = FakeServer([{"event": "active_loop", "name": "order_form"}, {"event": "active_loop", "name": None}])
+    events, scene = await run(server)
+    assert [type(e).__name__ for e in events] == ["ActiveLoopChanged"]
+    assert "the domain has no form 'order_form'" in scene.failures[0].message
+
+
+async def test_a_form_that_starts_fills_slots_by_the_authors_own_extraction() -> None:
+    domain = Domain(
+        slots={name: Slot(name, "text") for name in ("city", REQUESTED_SLOT)},
+        actions=(ACTION_EXTRACT_SLOTS,),
+        forms={"trip_form": Form("trip_form", ("city",))},
+    )
+    server = FakeServer([{"event": "slot", "name": "city", "value": "Bonn"}])
+    dialogue = Dialogue("ann", domain, [UserUttered(text="go")])
+    scene = Scene(domain, dialogue.tracker, dialogue.events, server)
+    made = await Actions(domain, DomainResponses(domain), {}).run("trip_form", scene)
+    assert [request.action for request in server.requests] == [ACTION_EXTRACT_SLOTS]
+    assert [(e.name, e.value) for e in made if isinstance(e, SlotSet)] == [("city", "Bonn"), (REQUESTED_SLOT, None)]

@@ -1,6 +1,7 @@
 """The two-stage fallback beyond its record: earlier turns, disturbed loops, an old fallback that was given up."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from turnstream.action.dispatch import Actions
 from turnstream.action.responses import DomainResponses
@@ -16,6 +17,7 @@ from turnstream.dialogue.events import (
     UserUttered,
 )
 from turnstream.dialogue.fold import Dialogue
+from turnstream.dialogue.proto import tracker_from_proto, tracker_to_proto
 
 DOMAIN = Domain()
 LISTEN = ActionExecuted(name="action_listen")
@@ -56,6 +58,16 @@ async def test_a_clear_answer_takes_the_place_of_the_unclear_message_and_earlier
     assert dialogue.tracker.latest_action_name == "action_listen"
 
 
+async def test_a_clear_answer_keeps_what_its_channel_told_of_it() -> None:
+    """The tracker that comes with a call does not tell it of the latest message; the events do."""
+    events = [*ASKED, replace(said("bye"), metadata={"is_external": True})]
+    dialogue = Dialogue("c", DOMAIN, events)
+    tracker = tracker_from_proto(tracker_to_proto(dialogue.tracker))
+    scene = Scene(DOMAIN, tracker, dialogue.events)
+    made = await Actions(DOMAIN, DomainResponses(DOMAIN), {}).run(ACTION_TWO_STAGE_FALLBACK, scene)
+    assert made[-1].metadata == {"is_external": True}
+
+
 async def test_a_disturbed_loop_is_taken_back_whole() -> None:
     disturbed = [*ASKED, said("out_of_scope"), ActionExecuted(name="utter_chat"), FALLBACK, LISTEN, said("bye")]
     made = await run(disturbed)
@@ -83,3 +95,8 @@ async def test_fallback_events_are_reverted_without_the_loop_too() -> None:
     executed = ActionExecuted(name=ACTION_REVERT_FALLBACK_EVENTS)
     told = Dialogue("c", DOMAIN, [*events, executed, *made]).applied_events()
     assert [e.parse_data.intent.name for e in told if isinstance(e, UserUttered)] == ["greet", "bye"]
+
+
+async def test_nothing_is_reverted_after_a_message_that_was_understood() -> None:
+    assert await run([*GREETED, said("bye")], ACTION_REVERT_FALLBACK_EVENTS) == []
+    assert await run([LISTEN, said("greet")], ACTION_REVERT_FALLBACK_EVENTS) == []

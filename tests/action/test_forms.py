@@ -105,6 +105,15 @@ async def test_a_form_that_only_its_validator_could_end_stays_open_while_that_fa
     assert events == []
 
 
+async def test_what_the_extraction_says_when_a_form_starts_is_not_said_again() -> None:
+    def extract(scene: Scene) -> list[Event]:
+        return [BotUttered(text="I checked the city"), SlotSet(name="city", value="Rome")]
+
+    actions = FakeActions(extract=extract, validate_trip_form=nothing)
+    events, _ = await run_form(actions, LISTEN, UserUttered(text="book"))
+    assert events == ["loop trip_form", ("city", "Rome"), (REQUESTED_SLOT, "day"), "utter_ask_day"]
+
+
 async def test_a_question_that_fails_leaves_the_slot_requested() -> None:
     def fail(scene: Scene) -> list[Event]:
         raise ActionFailed("action_ask_city", "it broke")

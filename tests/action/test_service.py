@@ -34,6 +34,12 @@ DOMAIN = Domain(
     },
     responses={
         "utter_many": tuple(ResponseVariation(text=str(n)) for n in range(8)),
+        "utter_channel": (
+            ResponseVariation(text="anywhere"),
+            ResponseVariation(text="rest", channel="rest"),
+            ResponseVariation(text="collected", channel="collector"),
+            ResponseVariation(text="slack", channel="slack"),
+        ),
         "utter_odd": (ResponseVariation(text="open {"),),
         "utter_faq/ask_name": (ResponseVariation(text="I am a bot"),),
         "utter_restart": (ResponseVariation(text="from the start"),),
@@ -86,6 +92,11 @@ async def test_the_same_idempotency_key_says_the_same_again() -> None:
     again = [texts_of(await run("utter_many", idempotency_key=f"key-{n}")) for n in range(20)]
     assert said == again
     assert len({tuple(t) for t in said}) > 1
+
+
+@pytest.mark.parametrize(("channel", "said"), [("rest", "collected"), ("slack", "slack"), ("", "anywhere")])
+async def test_responses_over_rest_are_those_of_the_channel_that_collects_them(channel: str, said: str) -> None:
+    assert texts_of(await run("utter_channel", channel=channel)) == [said]
 
 
 async def test_a_custom_action_without_a_server_fails_and_the_call_does_not() -> None:

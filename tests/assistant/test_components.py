@@ -131,6 +131,14 @@ def test_several_wrong_values_are_reported_together() -> None:
         ("DIETClassifier", {"intent_classification": False, "entity_recognition": False}, "are both false"),
         ("DIETClassifier", {"drop_rate": 1.0}, "'drop_rate' must be in [0, 1)"),
         ("TEDPolicy", {"batch_size": 0}, "'batch_size' must be at least 1"),
+        ("DIETClassifier", {"number_of_attention_heads": 3}, "'transformer_size' is 256, which 3 heads cannot share"),
+        ("DIETClassifier", {"number_of_attention_heads": 0}, "'number_of_attention_heads' must be at least 1, not 0"),
+        ("DIETClassifier", {"learning_rate": -1}, "'learning_rate' must be more than 0, not -1"),
+        ("DIETClassifier", {"dense_dimension": {"text": 0}}, "'dense_dimension' of 'text' must be at least 1"),
+        ("DIETClassifier", {"hidden_layers_sizes": {"label": [8, 0]}}, "'hidden_layers_sizes' of 'label' must be"),
+        ("DIETClassifier", {"transformer_size": 0}, "'transformer_size' must be at least 1"),
+        ("TEDPolicy", {"transformer_size": {"dialogue": 30}}, "'transformer_size' of 'dialogue' is 30, which 4 heads"),
+        ("TEDPolicy", {"drop_rate_dialogue": 1.0}, "'drop_rate_dialogue' must be in [0, 1)"),
         ("RegexEntityExtractor", {"use_regexes": False, "use_lookup_tables": False}, "nothing can be extracted"),
     ],
 )
@@ -139,6 +147,11 @@ def test_a_value_that_cannot_work_is_refused(name: str, options: dict[str, Any],
 
     assert len(errors) == 1
     assert fault in errors[0]
+
+
+def test_the_size_of_a_transformer_without_layers_is_no_matter() -> None:
+    options = {"transformer_size": 30, "number_of_transformer_layers": 0}
+    assert read("DIETClassifier", **options)[1] == read("TEDPolicy", **options)[1] == []
 
 
 def test_sizes_by_attribute_are_merged_with_the_defaults() -> None:

@@ -7,7 +7,7 @@ import pytest
 from support.project_folder import ProjectFolder, dedented
 from turnstream.assistant.annotations import parse_annotations
 from turnstream.assistant.location import Location
-from turnstream.assistant.nlu_data import EntityAnnotation, NluData
+from turnstream.assistant.nlu_data import EntityAnnotation, Example, NluData
 from turnstream.assistant.problems import Problems, ProjectError
 from turnstream.assistant.project import Project
 from turnstream.assistant.reader import ProjectPaths, ReadResult, read_project
@@ -215,7 +215,6 @@ def test_every_kind_of_step(project: ProjectFolder) -> None:
             - {x: 1, y: [2]}
           - active_loop: order_form
           - active_loop: null
-          - metadata: only
         """,
     ).stories[0]
 
@@ -264,7 +263,7 @@ def test_rules_with_conditions(project: ProjectFolder) -> None:
     assert len(rules) == 1
 
 
-def test_test_files_are_kept_out_of_training(write_project: Write) -> None:
+def test_test_stories_among_the_data_are_stories_too_as_in_rasa(write_project: Write) -> None:
     stories = """\
         stories:
         - story: a test
@@ -278,7 +277,7 @@ def test_test_files_are_kept_out_of_training(write_project: Write) -> None:
 
     loaded = project.load().project
 
-    assert not loaded.stories
+    assert [story.location.file for story in loaded.stories] == ["data/test_stories.yml"]
     assert [test.location.file for test in loaded.tests] == ["data/test_stories.yml", "tests/test_more.yml"]
     assert plain(loaded.tests[0].steps)[0] == UserStep(
         "greet", "hi Bob", annotations=(EntityAnnotation(3, 6, "name", "Bob"),)
@@ -299,6 +298,20 @@ def test_a_broken_test_story_does_not_refuse_training(write_project: Write) -> N
     assert any("tests/test_stories.yml:4: The story 't': a step: unknown key 'activity'." in w for w in warnings)
 
 
+def test_a_story_without_a_name_is_called_by_its_line(write_project: Write) -> None:
+    story = "stories:\n- story:\n  steps: [{intent: greet}]\nrules:\n- rule:\n  steps: [{intent: greet}]\n"
+    loaded = write_project({"data/stories.yml": story}).load()
+    names = [found.name for found in (*loaded.project.stories, *loaded.project.rules)]
+    assert [name for name in names if name.startswith("in line")] == ["in line 2", "in line 5"]
+    assert any("data/stories.yml:2: A story has no name." in str(warning) for warning in loaded.warnings)
+
+
+def test_null_stands_for_the_default_of_a_rules_flag(write_project: Write) -> None:
+    rule = "rules:\n- rule: r\n  conversation_start:\n  wait_for_user_input:\n  steps: [{intent: greet}]\n"
+    (read,) = write_project({"data/rules.yml": rule}).load().project.rules
+    assert (read.conversation_start, read.wait_for_user_input) == (False, True)
+
+
 def test_several_kinds_in_one_file(project: ProjectFolder) -> None:
     read = project_of(
         project,
@@ -309,15 +322,13 @@ def test_several_kinds_in_one_file(project: ProjectFolder) -> None:
         stories:
         - story: s
           steps: [{intent: a}]
-        - rule: a rule among stories
-          steps: [{intent: a}]
         rules:
         - rule: r
           steps: [{intent: a}]
         """,
     )
 
-    assert (len(read.nlu.examples), len(read.stories), len(read.rules)) == (1, 1, 2)
+    assert (len(read.nlu.examples), len(read.stories), len(read.rules)) == (1, 1, 1)
 
 
 def test_all_mistakes_of_all_files_are_reported_at_once(write_project: Write) -> None:
@@ -331,7 +342,7 @@ def test_all_mistakes_of_all_files_are_reported_at_once(write_project: Write) ->
     )
 
     assert project.texts() == [
-        "config.yml:1: The config: unknown key 'pipelin'. Did you mean 'pipeline'?",
+        "config.yml:1: Unknown key 'pipelin'. Did you mean 'pipeline'?",
         "data/nlu.yml:3: An item of 'nlu': unknown key 'example'. Did you mean 'examples'?",
         "data/nlu.yml:4: An item of 'nlu' needs one of 'intent', 'synonym', 'lookup' and 'regex', "
         "not 'intent' and 'synonym'.",
@@ -354,6 +365,9 @@ def test_all_mistakes_of_all_files_are_reported_at_once(write_project: Write) ->
         ("nlu:\n- regex: a\n  examples: |\n    - (x\n", "data.yml:4: The regular expression '(x' cannot be used"),
         ("stories: {story: a}\n", "data.yml:1: 'stories' must be a list, not a mapping."),
         ("stories:\n- steps: []\n", "data.yml:2: A story: the key 'story' is missing."),
+        ("stories:\n- rule: r\n  steps: []\n", "data.yml:2: A rule must be in 'rules'. Move it there."),
+        ("stories:\n- story: s\n  steps: [{metadata: {a: 1}}]\n", "a step: unknown key 'metadata'."),
+        ("rules:\n- story: s\n  steps: []\n", "data.yml:2: A story must be in 'stories'. Move it there."),
         ("rules:\n- rule: 3\n", "data.yml:2: A rule: 'rule' must be a text, not 3 (int)."),
         ("stories:\n- story: a\n  steps:\n  - activity: b\n", "a step: unknown key 'activity'."),
         ("stories:\n- story: a\n  steps:\n  - intent:\n", "'intent' must be a text, not nothing."),
@@ -365,6 +379,10 @@ def test_all_mistakes_of_all_files_are_reported_at_once(write_project: Write) ->
         ("stories:\n- story: a\n  steps:\n  - slot_was_set: {a: b}\n", "'slot_was_set' must be a list, not a mapping."),
         ("stories:\n- story: a\n  steps:\n  - {intent: a, entities: [{x: 1, y: 2}]}\n", "an entity must be a name, or"),
         ("rules:\n- rule: a\n  condition: [{intent: b}]\n  steps: []\n", "a condition: unknown key 'intent'."),
+        (
+            "rules:\n- rule: a\n  condition: [{active_loop: f, slot_was_set: [s]}]\n  steps: []\n",
+            "a condition has more than one key.",
+        ),
         ("storys: []\nstories: []\n", "data.yml:1: Unknown key 'storys'. Did you mean 'stories'?"),
     ],
 )
@@ -385,3 +403,15 @@ def test_invalid_utf8_and_bad_indentation_are_refused_with_file_and_line(write_p
         "data/nlu.yml:2: The file is not valid UTF-8. Save it with the encoding UTF-8.",
         "data/rules.yml:3: No valid YAML: did not find expected key. Check indentation, quotes and colons.",
     ]
+
+
+def test_an_example_that_only_repeats_another_counts_once() -> None:
+    city = EntityAnnotation(0, 4, "city", "Rome")
+    first = Example("Rome", "travel", (city,), location=Location("a.yml", 3))
+    examples = (first, Example("hello", "greet"), Example("Rome", "travel", (city,)), Example("Rome", "travel"))
+    assert NluData(examples).distinct.examples == (first, examples[1], examples[3])
+
+
+def test_examples_with_different_metadata_are_different() -> None:
+    examples = tuple(Example("hello", "greet", metadata=metadata) for metadata in ({"a": [1]}, {"a": [2]}, {"a": [1]}))
+    assert NluData(examples).distinct.examples == examples[:2]

@@ -70,7 +70,7 @@ def test_slots_with_every_key(write_project: Write) -> None:
                   thing: {type: any, mappings: [{type: from_intent, intent: affirm, value: true}]}
                 forms:
                   order_form: {required_slots: [size], ignored_intents: chitchat}
-                  empty_form:
+                  empty_form: {}
                 """
         }
     )
@@ -138,6 +138,29 @@ def test_responses_with_every_key(write_project: Write) -> None:
     assert first.buttons == ({"title": "Go", "payload": "/go", "extra": 1},)
     assert first.conditions == (ResponseCondition("vip", True), ResponseCondition("city", None))
     assert second.conditions == ()
+
+
+def test_null_in_a_variation_is_a_key_that_is_not_there_and_metadata_may_be_anything(write_project: Write) -> None:
+    project = write_project(
+        {"domain.yml": "responses: {utter_a: [{text: , custom: {a: 1}, condition: , image: , metadata: [warm]}]}\n"}
+    )
+    (variation,) = domain_of(project).responses["utter_a"]
+    assert variation.text is None
+    assert variation.custom == {"a": 1}
+    assert variation.conditions is None
+    assert variation.metadata == ["warm"]
+
+
+def test_a_response_among_the_data_replaces_the_one_of_the_domain(write_project: Write) -> None:
+    project = write_project(
+        {
+            "domain.yml": "responses: {utter_a: [{text: of the domain}], utter_b: [{text: b}]}\n",
+            "data/responses.yml": "responses: {utter_a: [{text: of the data}]}\n",
+        }
+    )
+    domain = domain_of(project)
+    assert [variation.text for variation in domain.responses["utter_a"]] == ["of the data"]
+    assert [variation.text for variation in domain.responses["utter_b"]] == ["b"]
 
 
 def test_actions_that_get_the_domain_and_end_to_end_texts(write_project: Write) -> None:
@@ -282,7 +305,7 @@ def test_all_mistakes_of_a_domain_are_reported_at_once(write_project: Write) -> 
         "domain.yml:6: The slot 'city' has no 'mappings'. "
         "Add them, or 'mappings: [{type: custom}]' where only actions set it.",
         "domain.yml:8: The slot 'city': unknown key 'mapings'. Did you mean 'mappings'?",
-        "domain.yml:9: A mapping of the slot 'level' of type 'from_entity' needs the key 'entity'.",
+        "domain.yml:9: A mapping of the slot 'level' of type 'from_entity' needs a value for the key 'entity'.",
         "domain.yml:9: The float slot 'level' has a 'min_value' (5) that is not below its 'max_value' (5).",
         "domain.yml:12: A variation of 'utter_greet' is a bare text. Write '- text: hi'.",
         "domain.yml:13: A variation of 'utter_greet': unknown key 'tex'. Did you mean 'text'?",
@@ -308,14 +331,30 @@ def test_all_mistakes_of_a_domain_are_reported_at_once(write_project: Write) -> 
         ("slots: {a: {type: text, mappings: [{type: from_nowhere}]}}\n", "has the unknown type 'from_nowhere'."),
         ("slots: {session_started_metadata: {type: any, mappings: []}}\n", "is built in and cannot be defined."),
         ("slots: {7: {type: any, mappings: []}}\n", "The name of a slot must be a text, not 7 (int)."),
+        ("slots: {a: {type: any, influence_conversation: true, mappings: []}}\n", "cannot influence the conversation."),
+        ("slots: {a: {type: float, initial_value: low, mappings: []}}\n", "'initial_value' must be a number"),
+        (
+            "slots: {a: {type: text, mappings: [{type: from_intent, intent: b, value: null}]}}\n",
+            "of type 'from_intent' needs a value for the key 'value'.",
+        ),
+        ("intents: [{a: {ignore_entities: null}}]\n", "'ignore_entities' must be a list, not nothing."),
+        ("e2e_actions: [Hello, Bye, Hello]\n", "'Hello' is listed twice in 'e2e_actions'."),
+        ("forms: {f: null}\n", "The form 'f' has a colon but no properties."),
         ("forms: [trip_form]\n", "'forms' must be a mapping from names, not a list."),
         ("forms: {f: {required_slots: {city: []}}}\n", "'required_slots' must be a list, not a mapping."),
         ("forms: {f: {ignored_intents: [a]}}\n", "has 'ignored_intents' but no 'required_slots'."),
         ("responses: {utter_a: }\n", "The response 'utter_a' must be a list, not nothing."),
-        ("responses: {utter_a: [{text: }]}\n", "'text' must be a text, not nothing."),
+        ("responses: {utter_a: [{text: }]}\n", "A variation of 'utter_a' has no 'text'."),
+        ("responses: {utter_a: [{image: a.png}]}\n", "A variation of 'utter_a' has no 'text'."),
+        ("responses: {utter_a: [{custom: }]}\n", "A variation of 'utter_a' has no 'text'."),
+        ("responses: {utter_a: [{text: a, custom: }]}\n", "'custom' must be a mapping, not nothing."),
+        ("responses: {utter_a: [{custom: [1, 2]}]}\n", "'custom' must be a mapping, not a list."),
+        ("responses: {utter_a: [{text: a, attachment: a.pdf}]}\n", "'attachment' must be a mapping, not 'a.pdf'."),
+        ("responses: {utter_a: [{text: a, button_type: 5}]}\n", "'button_type' must be a text, not 5 (int)."),
         ("responses: {utter_a: [{}]}\n", "A variation of 'utter_a' is empty."),
         ("responses: {utter_a: [{text: a, condition: [{name: x}]}]}\n", "a constraint has no 'value'."),
-        ("responses: {utter_a: [{text: a, buttons: [{payload: /x}]}]}\n", "the key 'title' is missing."),
+        ("responses: {utter_a: [{text: a, buttons: [{title: 1}]}]}\n", "'title' must be a text, not 1 (int)."),
+        ("responses: {utter_a: [{text: a, buttons: [{payload: 5}]}]}\n", "'payload' must be a text, not 5 (int)."),
         ("actions: [action_a, action_a]\n", "'action_a' is listed twice in 'actions'"),
         ("actions: [{action_a: {send_domain: often}}]\n", "'send_domain' must be true or false, not 'often'."),
         ('version: "4.0"\n', "The version '4.0' is unknown. The latest is \"3.1\"."),
@@ -338,10 +377,11 @@ def test_a_mistake_in_a_domain_is_refused(write_project: Write, domain: str, err
         ("colours: [red]\n", "The unknown key 'colours' has no effect."),
         ("slots: {a: {type: categorical, mappings: []}}\n", "has no 'values': any value is '__other__'."),
         ("slots: {a: {type: categorical, values: [x, null], mappings: []}}\n", "lists null among its 'values'."),
-        ("slots: {a: {type: any, influence_conversation: true, mappings: []}}\n", "cannot influence the conversation."),
+        ("slots: {a: {type: categorical, values: , mappings: []}}\n", "has no 'values': any value is '__other__'."),
+        ("slots: {a: {type: bool, influence_conversation: , mappings: []}}\n", "has no value: it counts as false."),
         (
             "slots: {a: {type: any, mappings: [{type: from_text, conditions: [{requested_slot: a}]}]}}\n",
-            "a condition without 'active_loop' never holds.",
+            "a condition without 'active_loop' holds only where no form is active.",
         ),
         ("slots: {a: {type: float, initial_value: 7, mappings: []}}\n", "an initial value (7) outside of its range."),
         ("responses: {utter_a: []}\n", "has no variation: nothing will be said."),
@@ -354,3 +394,38 @@ def test_what_rasa_lets_stand_only_warns(write_project: Write, domain: str, warn
 
     assert len(result.warnings) == 1
     assert warning in str(result.warnings[0])
+
+
+def test_what_has_no_value_or_the_name_of_a_class_of_rasa_is_read_as_rasa_reads_it(project: ProjectFolder) -> None:
+    project.write(
+        "domain.yml",
+        """\
+        slots:
+          sure: {type: rasa.shared.core.slots.BooleanSlot, influence_conversation: null, mappings: []}
+          level: {type: rasa.shared.core.slots.FloatSlot, max_value: 4, mappings: []}
+        e2e_actions:
+        session_config: {session_expiration_time: null, carry_over_slots_to_new_session: false}
+        """,
+    )
+
+    domain = domain_of(project)
+
+    assert (domain.slots["sure"].type, domain.slots["sure"].influence_conversation) == ("bool", False)
+    assert (domain.slots["level"].type, domain.slots["level"].max_value) == ("float", 4)
+    assert domain.e2e_actions == ()
+    assert domain.session == SessionConfig(60.0, carry_over_slots=False)
+
+
+def test_the_domain_shows_session_and_entities_as_they_were_written(project: ProjectFolder) -> None:
+    project.write(
+        "domain.yml",
+        """\
+        intents: [{all: {use_entities: null}}, {none: {use_entities: false}}]
+        session_config: {carry_over_slots_to_new_session: false}
+        """,
+    )
+
+    shown = domain_as_rasa(domain_of(project))
+
+    assert shown["intents"] == [{"all": {"use_entities": []}}, {"none": {"use_entities": []}}]
+    assert shown["session_config"] == {"carry_over_slots_to_new_session": False}

@@ -1,7 +1,8 @@
 """The inputs of Rasa's own unit tests: every file there is accepted or refused as Rasa 3.6 does.
 
 Refused are the files meant to be wrong, those of earlier versions (slots without mappings, `triggers`, pipeline
-templates), and the two whose story has an intent without a name, which Rasa drops with a warning.
+templates), one with a rule among its stories, and the two whose story has an intent without a name, which Rasa drops
+with a warning.
 """
 
 from pathlib import Path
@@ -31,6 +32,7 @@ REFUSED = {
     "test_domains/test_domain_from_directory/domain_invalid.yml": "4: The key 'version' is there twice",
     "test_domains/wrong_custom_response_format.yml": "17: A variation of 'utter_greet': unknown key 'super'",
     "test_domains/wrong_response_format.yml": "17: A variation of 'utter_greet' is a bare text",
+    "test_mixed_yaml_training_data/training_data.yml": "15: A rule must be in 'rules'",
     "test_multi_domain/data/MoodBot/config.yml": "4: 'pipeline' is the name of a template",
     "test_yaml_stories/rules_missing_intent.yml": "6: The rule 'greet user': a step: 'intent' must be a text",
     "test_yaml_stories/stories_missing_intent.yml": "6: The story 'greet user': a step: 'intent' must be a text",

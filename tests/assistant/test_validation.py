@@ -72,6 +72,13 @@ def test_names_are_not_checked_where_the_domain_itself_is_wrong(write_project: W
     ]
 
 
+@pytest.mark.parametrize("domain", ["", "# nothing yet\n", 'version: "3.1"\n', "version:\n"])
+def test_an_empty_domain_is_one_problem(write_project: Write, domain: str) -> None:
+    assert write_project({"domain.yml": domain}).texts() == [
+        "domain.yml: The domain is empty. Add the intents and responses that stories and rules name."
+    ]
+
+
 FORM = """\
     intents: [greet, bye]
     entities: [city]
@@ -117,6 +124,49 @@ def test_a_mapping_condition_on_an_unknown_form_is_refused(write_project: Write)
     ]
 
 
+def test_a_mapping_condition_on_an_unknown_slot_warns(write_project: Write) -> None:
+    condition = "{active_loop: trip_form, requested_slot: cit}"
+    project = write_project({"domain.yml": FORM.replace("{active_loop: trip_form}", condition)})
+
+    assert str(project.load().warnings[0]) == (
+        "domain.yml:7: A mapping of the slot 'city' has a condition on the slot 'cit', "
+        "which is not in the domain: it never holds. Did you mean 'city'?"
+    )
+
+
+def test_names_of_actions_must_not_be_given_twice(write_project: Write) -> None:
+    texts = "e2e_actions: [utter_greet, Hello]\n"
+    project = write_project({"domain.yml": FORM.replace("trip_form", "utter_bye") + texts})
+
+    assert project.texts() == [
+        "domain.yml: The text 'utter_greet' in 'e2e_actions' is the name of an action. "
+        "Remove it there, or write 'action:' in place of 'bot:' in a story.",
+        "domain.yml:12: The form 'utter_bye' has the name of a response. Rename it.",
+    ]
+
+
+def test_a_bool_slot_that_a_rule_names_without_a_value_warns(write_project: Write) -> None:
+    project = write_project(
+        {
+            "domain.yml": """                intents: [greet]
+                slots: {sure: {type: bool, mappings: [{type: custom}]}}
+                responses: {utter_greet: [{text: hi}]}
+                """,
+            "data/nlu.yml": "nlu: [{intent: greet, examples: '- hi'}]\n",
+            "data/rules.yml": """                rules:
+                - rule: greet
+                  condition: [{slot_was_set: [sure]}]
+                  steps: [{intent: greet}, {action: utter_greet}]
+                """,
+        }
+    )
+
+    assert [str(w) for w in project.load().warnings] == [
+        "data/rules.yml:3: The rule 'greet' names the bool slot 'sure' without a value: that means that it is not set. "
+        "Write 'sure: VALUE', or 'sure: null'."
+    ]
+
+
 def test_a_mapping_of_an_unknown_entity_or_intent_warns(write_project: Write) -> None:
     project = write_project(
         {
@@ -159,7 +209,6 @@ def test_a_mapping_of_an_unknown_entity_or_intent_warns(write_project: Write) ->
         ("pipeline: [{name: RegexFeaturizer}]\n", "RegexFeaturizer needs a tokenizer, such as WhitespaceTokenizer,"),
         ("pipeline: [{name: WhitespaceTokenizer}, {name: DIETClassifier}]\n", "DIETClassifier needs a featurizer"),
         ("pipeline: [{name: FallbackClassifier}]\n", "FallbackClassifier needs an intent classifier"),
-        ("pipeline: [{name: EntitySynonymMapper}]\n", "EntitySynonymMapper needs an entity extractor"),
         ("pipeline: [{name: WhitespaceTokenizer}, {name: WhitespaceTokenizer}]\n", "is a second tokenizer"),
         ("pipeline: [{name: SpacyNLP}]\n", "SpacyNLP needs a downloaded spaCy model: remove it and use"),
         ("pipeline: [{name: my.own.Component}]\n", "The custom component 'my.own.Component' cannot be loaded."),
@@ -177,6 +226,26 @@ def test_a_config_that_cannot_be_trained_is_refused(write_project: Write, config
     assert len(texts) == 1
     assert texts[0].startswith("config.yml:1: ")
     assert error in texts[0]
+
+
+def test_what_has_no_effect_in_a_config_only_warns(write_project: Write) -> None:
+    project = write_project({"config.yml": "pipeline: [{name: EntitySynonymMapper}]\ncolour: blue\n"})
+
+    warnings = [str(warning) for warning in project.load().warnings if warning.location.file == "config.yml"]
+
+    assert len(warnings) == 2
+    assert "EntitySynonymMapper has no effect: no entity extractor is before it in the pipeline." in warnings[0]
+    assert "The unknown key 'colour' has no effect." in warnings[1]
+
+
+def test_rasas_components_may_be_named_by_their_module_path(write_project: Write) -> None:
+    config = """\
+        pipeline: [{name: rasa.nlu.classifiers.keyword_intent_classifier.KeywordIntentClassifier}]
+        policies: [{name: rasa.core.policies.rule_policy.RulePolicy, core_fallback_threshold: 0.5}]
+        """
+    assert write_project({"config.yml": config}).load().project.config.pipeline
+    wrong = config.replace("core_fallback_threshold: 0.5", "threshold: 0.5")
+    assert "RulePolicy has no key 'threshold'." in write_project({"config.yml": wrong}).texts()[0]
 
 
 def test_two_featurizers_cannot_share_an_alias(write_project: Write) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 from turnstream.cli import child
-from turnstream.cli.child import Child, KeptAlive, Program, start_together, stopped_together
+from turnstream.cli.child import Child, KeptAlive, Program, environment_of, start_together, stopped_together
 from turnstream.cli.errors import CommandError
+from turnstream.runtime.settings import GrpcSettings, MetricsSettings, Settings, load_settings
 
 PATIENCE_S = 60.0
 
@@ -132,3 +133,11 @@ async def test_it_ends_when_its_starter_is_killed(
     await process.wait()
     gone, _ = await asyncio.to_thread(psutil.wait_procs, [orphan], timeout=30)
     assert gone
+
+
+def test_a_child_has_no_operators_ports_and_does_not_wait_until_others_have_heard() -> None:
+    grpc = GrpcSettings(health_port=50052, drain_delay_s=5, drain_timeout_s=25)
+    told = environment_of(Settings(grpc=grpc, metrics=MetricsSettings(port=9464)))
+    chosen = load_settings(environment=told)
+    assert (chosen.grpc.health_port, chosen.grpc.drain_delay_s, chosen.grpc.drain_timeout_s) == (-1, 0, 25)
+    assert chosen.metrics.port == 0

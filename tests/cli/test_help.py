@@ -109,3 +109,19 @@ def test_help_loads_nothing_that_takes_time() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert {"tensorflow", "grpc", "aiohttp", "numpy", "rich", "yaml"}.isdisjoint(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("command", "instead"),
+    [
+        ("data convert", "rasa data convert"),
+        ("data migrate", "rasa data migrate"),
+        ("evaluate markers", "turnstream export"),
+        ("test e2e", "turnstream test core --e2e"),
+    ],
+)
+def test_what_only_rasa_has_says_what_to_do_instead(command: str, instead: str) -> None:
+    result = CliRunner().invoke(cli, command.split())
+    assert result.exit_code == 2
+    assert "There is no command" in result.output
+    assert instead in result.output

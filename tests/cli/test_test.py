@@ -94,8 +94,8 @@ def test_everything_is_tested_and_reported_by_the_names_of_the_peer(call: Call, 
     assert result.exit_code == 0
     assert "Test stories: 1 of 1 passed." in result.output
     assert names(project) == {
-        *("intent_report.json", "intent_errors.json", "intent_confusion_matrix.png", "intent_histogram.png"),
-        *("RegexEntityExtractor_report.json", "RegexEntityExtractor_errors.json"),
+        *("intent_report.json", "intent_confusion_matrix.png", "intent_histogram.png"),
+        "RegexEntityExtractor_report.json",
         "RegexEntityExtractor_confusion_matrix.png",
         *("story_report.json", "story_confusion_matrix.png", "story_entities_report.json"),
         *("failed_test_stories.yml", "stories_with_warnings.yml"),
@@ -207,6 +207,27 @@ def test_cross_validation_trains_on_one_part_and_tests_on_the_other(call: Call, 
     found = report(project, "intent_report.json")
     assert sum(found[intent]["support"] for intent in ("greet", "count", "wait")) == 7
     assert {path.name for path in (project / "models").iterdir()} == {"first"}
+
+
+def test_cross_validation_of_a_project_with_forms(call: Call, project: Path) -> None:
+    form = "forms:\n  trip:\n    required_slots: [city]\n"
+    (project / "domain.yml").write_text(DOMAIN + form, encoding="utf-8")
+    assert call("test", "nlu", "--cross-validation", "--folds", "2", "--no-plot").exit_code == 0
+
+
+def test_several_configs_are_compared_on_the_same_parts(call: Call, project: Path) -> None:
+    (project / "other.yml").write_text(FILES["config.yml"], encoding="utf-8")
+    result = call("test", "nlu", "--config", "config.yml", "other.yml", "--folds", "2", "--no-plot")
+    assert result.exit_code == 0, result.output
+    comparison = result.output[result.output.index("F1\n") :].splitlines()
+    rows = [[word for word in line.split() if word != "│"] for line in comparison if line.startswith("│")]
+    assert rows == [["config", "0.000"], ["other", "0.000"]]
+    first, second = (report(project, "intent_report.json", f"results/{name}") for name in ("config", "other"))
+    assert first == second
+    (project / "deep").mkdir()
+    (project / "deep" / "config.yml").write_text(CONFIG, encoding="utf-8")
+    refused = call("test", "nlu", "--config", "config.yml", "deep/config.yml")
+    assert (refused.exit_code, "the same name" in refused.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

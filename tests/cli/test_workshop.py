@@ -125,8 +125,9 @@ def test_examples_are_understood_by_a_bundle(tmp_path: Path, bundle: Path, is_js
     value = done(tmp_path, "intents", body, folds=0, is_json=is_json, model=str(bundle))["value"]
     evaluation = value["intent_evaluation"]
     assert evaluation["accuracy"] == 0.5
-    wrong = {"text": "add one", "intent": "greet", "predicted": "count"}
-    assert [{k: error[k] for k in wrong} for error in evaluation["errors"]] == [wrong]
+    (wrong,) = evaluation["errors"]
+    assert (wrong["text"], wrong["intent"], wrong["intent_prediction"]["name"]) == ("add one", "greet", "count")
+    assert [one["predicted"] for one in evaluation["predictions"]] == ["greet", "count"]
     assert evaluation["report"]["greet"]["support"] == 2
     assert value["response_selection_evaluation"] is None
 

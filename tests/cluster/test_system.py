@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.cluster import FULLNAME, NEXT_TAG, RELEASE, TAG, Cluster, a_cluster, train
+from support.cluster import FULLNAME, NEXT_TAG, RELEASE, TAG, Cluster, train
 from support.containers import ROOT, Answers, Client, talking, until
 from support.network import allowed_calls
 
@@ -31,34 +31,30 @@ pytestmark = pytest.mark.timeout(3600)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cluster")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(ROOT / "examples" / "cafe", tmp_path_factory.mktemp("project") / "cafe")
 
 
 @pytest.fixture(scope="module")
-def project(folder: Path) -> Path:
-    return shutil.copytree(ROOT / "examples" / "cafe", folder / "cafe")
-
-
-@pytest.fixture(scope="module")
-def cluster(folder: Path, project: Path) -> Iterator[Cluster]:
+def cluster(kubeconfig: Path, bundles: Path, project: Path) -> Iterator[Cluster]:
     """The release is installed with one bundle, and `helm install --wait` has returned."""
-    with a_cluster(folder) as found:
-        first = train(project, found.bundles)
-        try:
-            found.apply(
-                "install",
-                image__tag=TAG,
-                trainerImage__tag=TAG,
-                kafka__development__image__tag=TAG,
-                bundle__volume__hostPath=str(found.bundles),
-                rollout__stable=first,
-            )
-            found.find_gateway()
-            yield found
-        finally:
-            if RELEASE in found.helm("list", "--short", "--all").split():
-                found.helm("uninstall", RELEASE, "--wait")
+    found = Cluster(kubeconfig, bundles / "system")
+    found.bundles.mkdir(mode=0o755)
+    first = train(project, found.bundles)
+    try:
+        found.apply(
+            "install",
+            image__tag=TAG,
+            trainerImage__tag=TAG,
+            kafka__development__image__tag=TAG,
+            bundle__volume__hostPath=str(found.bundles),
+            rollout__stable=first,
+        )
+        found.find_gateway()
+        yield found
+    finally:
+        if RELEASE in found.helm("list", "--short", "--all").split():
+            found.helm("uninstall", RELEASE, "--wait")
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +77,8 @@ def all_go_on(clients: list[Client], messages: int = 3) -> bool:
 
 
 def welcome(cluster: Cluster, sender: str) -> str:
-    """How the bot greets: the first sentence; empty where it did not."""
-    try:
-        (text,) = cluster.say(sender, "hello there")
-    except (OSError, ValueError):
-        return ""
+    """How the bot greets: the first sentence."""
+    (text,) = cluster.say(sender, "hello there")
     return re.split(r"(?<=!)", text)[0]
 
 
@@ -107,12 +100,12 @@ def test_a_tracker_is_told_by_whichever_pod_is_asked(cluster: Cluster) -> None:
     senders = [f"tracked-{n}" for n in range(8)]
     texts = {sender: cluster.say(sender, "hello there") for sender in senders}
     for sender in senders * 2:
-        events = cluster.api(f"/conversations/{sender}/tracker")["events"]
+        events = cluster.ask(f"/conversations/{sender}/tracker")["events"]
         assert [event["text"] for event in events if event["event"] == "bot"] == texts[sender]
 
 
 def test_calls_that_were_made_are_those_that_the_policies_allow(cluster: Cluster) -> None:
-    assert cluster.api("/model/parse", {"text": "are dogs allowed?"})["intent"]["name"] == "faq"
+    assert cluster.ask("/model/parse", {"text": "are dogs allowed?"})["intent"]["name"] == "faq"
     made = {
         (service, CALLEES[method.partition("/")[0]])
         for service in SERVICES

@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 import pytest
 from support.workers import Assistant
+from turnstream.api.v1.conversations_pb2 import EventVerbosity
 from turnstream.api.v1.trackers_pb2 import PreviewNextActionRequest, ReadTrackerRequest
 from turnstream.api.v1.trackers_pb2_grpc import TrackersStub, add_TrackersServicer_to_server
 from turnstream.conversation.peers import FORWARDED, Peers
@@ -81,9 +82,13 @@ async def test_a_replica_that_does_not_hold_a_conversation_asks_the_one_that_doe
     assert (tracker.turn_number, tracker.latest_message.text) == (1, "/greet")
     preview = await other.stub.PreviewNextAction(PreviewNextActionRequest(conversation_id="c"))
     assert preview.prediction.action == "utter_greet"
+    assert not preview.tracker.events
     assert len(owner.assistant.services.policy.requests) == 3
     assert not other.assistant.services.policy.requests
     assert not other.assistant.writer.reads
+    wanted = PreviewNextActionRequest(conversation_id="c", events=EventVerbosity.EVENT_VERBOSITY_AFTER_RESTART)
+    preview = await other.stub.PreviewNextAction(wanted)
+    assert preview.tracker.events[0].action_executed.name == "action_session_start"
 
 
 async def test_where_nobody_holds_it_a_tracker_is_read_from_the_log_and_a_preview_is_for_later(

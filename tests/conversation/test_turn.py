@@ -51,6 +51,14 @@ async def test_the_session_starts_as_a_recorded_conversation_does() -> None:
     assert (user.parse_data.message_id, user.parse_data.intent.name) == ("m1", "greet")
 
 
+async def test_an_assistant_of_nlu_alone_understands_a_message_and_does_nothing() -> None:
+    conversation = Conversation(assistant=LoadedAssistant("v1", a_domain(), has_policies=False))
+    assert names((await conversation.say("hello")).record) == [*SESSION, "user"]
+    turn = await conversation.say("hello")
+    assert names(turn.record) == ["user"]
+    assert not turn.record.errors
+
+
 async def test_a_second_message_begins_no_session() -> None:
     conversation = Conversation()
     await conversation.say("hello")
@@ -399,6 +407,26 @@ async def test_appended_events_that_bring_their_own_session_get_no_other_and_are
     assert texts(turn.record) == (["hi"] if has_effects else [])
 
 
+async def test_a_loop_that_the_domain_does_not_have_is_not_activated() -> None:
+    conversation = Conversation()
+    message = conversation.message(channel="")
+    appended = (ev.ActiveLoopChanged(name="trip_from"), ev.SlotSet(name="city", value="Rome"))
+    message.events_to_append.events.extend(event_to_proto(e) for e in appended)
+    turn = await conversation.handle(message)
+    assert names(turn.record) == [*SESSION, "slot city"]
+    assert turn.record.errors[0].message.endswith("the domain has no form 'trip_from'. Did you mean 'trip_form'?")
+
+
+async def test_a_conversation_in_a_form_that_this_version_lacks_leaves_it_and_goes_on() -> None:
+    conversation = Conversation()
+    await conversation.say("hello")
+    conversation.dialogue.append(ev.ActiveLoopChanged(name="old_form"))
+    turn = await conversation.say("hello")
+    assert names(turn.record)[0] == "active_loop"
+    assert texts(turn.record) == ["utter_greet"]
+    assert "'old_form'" in turn.record.errors[0].message
+
+
 async def test_an_action_is_executed_without_a_prediction() -> None:
     conversation = Conversation()
     message = conversation.message()
@@ -425,6 +453,20 @@ async def test_a_message_is_added_and_not_answered() -> None:
     turn = await conversation.handle(message)
     assert names(turn.record) == [*SESSION, "user"]
     assert not conversation.services.policy.requests
+
+
+@pytest.mark.parametrize("with_parse", [False, True])
+async def test_a_message_that_is_added_fills_slots(with_parse: bool) -> None:
+    services = ScriptedServices()
+    services.action.events["action_extract_slots"] = (ev.SlotSet(name="city", value="Rome"),)
+    conversation = Conversation(services)
+    message = conversation.message(channel="")
+    message.message_to_add.text = "to Rome"
+    if with_parse:
+        message.message_to_add.parse_data.text = "to Rome"
+    turn = await conversation.handle(message)
+    assert names(turn.record) == [*SESSION, "user", "slot city"]
+    assert conversation.dialogue.tracker.latest_input_channel is None
 
 
 async def test_a_due_reminder_is_answered_as_an_intent_from_outside_on_the_channel_of_the_user() -> None:

@@ -55,7 +55,12 @@ def test_each_session_is_a_story_and_silent_ones_are_left_out() -> None:
     events = [*START, says("hi", "greet"), *START, *START, says("bye", "goodbye")]
     written = yaml.safe_load(stories_yaml("ada", sessions_of(events)))
     assert [story["story"] for story in written["stories"]] == ["ada, story 1", "ada, story 2"]
-    assert stories_yaml("ada", [START]) == ""
+    assert yaml.safe_load(stories_yaml("ada", [START])) == {"version": "3.1"}
+
+
+def test_what_happened_without_a_word_is_told_too() -> None:
+    (story,) = yaml.safe_load(stories_yaml("ada", [[SlotSet(name="city", value="Rome")]]))["stories"]
+    assert story == {"story": "ada", "steps": [{"slot_was_set": [{"city": "Rome"}]}]}
 
 
 def test_entities_are_marked_in_the_text() -> None:

@@ -188,3 +188,15 @@ def test_a_follow_up_action_belongs_to_the_turn_that_it_is_in() -> None:
         "utter_faq",
         "utter_more",
     ]
+
+
+def test_states_after_an_unlikely_intent_do_not_count_in_a_window_of_the_visible_history() -> None:
+    unlikely = runs("action_unlikely_intent")
+    turn = (says("greet"), BY_INTENT, unlikely, runs("utter_hi"), runs("action_listen"))
+    seen = dialogue(runs("action_listen"), *turn, *turn).visible_history(3)
+    assert [state.previous_action for state in seen.states] == [
+        "action_listen",
+        "action_unlikely_intent",
+        "utter_hi",
+        "action_listen",
+    ]

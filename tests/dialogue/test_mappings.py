@@ -175,7 +175,8 @@ def test_ignored_intents_count_in_their_form_unless_the_mapping_names_them() -> 
         (MappingCondition("trip_form"), None, None, False),
         (MappingCondition("trip_form", "place"), IN_FORM, "place", True),
         (MappingCondition("trip_form", "place"), IN_FORM, "other", False),
-        (MappingCondition(None, "place", has_active_loop=False), None, "place", False),
+        (MappingCondition(None, "place", has_active_loop=False), None, "other", True),
+        (MappingCondition(None, "place", has_active_loop=False), IN_FORM, "place", False),
         (MappingCondition("trip_form"), ActiveLoop("trip_form", rejected=True), "place", False),
         (MappingCondition("trip_form"), ActiveLoop("trip_form", rejected=True), "other", True),
     ],
@@ -220,6 +221,17 @@ def test_an_entity_that_two_slots_of_the_form_want_alike_fills_the_one_that_was_
     assert filled(slots, said, IN_FORM, requested_slot="target") == {"target": "Rome", "via": "Rome", "outside": "Rome"}
     assert filled(slots, said, ActiveLoop("other_form")).keys() == {"origin", "target", "via", "outside"}
     assert filled(slots, said).keys() == {"origin", "target", "via", "outside"}
+
+
+def test_mappings_are_alike_where_they_are_written_alike() -> None:
+    """`intent: inform` and `intent: [inform]` say the same, but an entity fills both slots."""
+    written = replace(CITY, intents=("inform",), written='{"intent": "inform"}')
+    as_a_list = replace(written, written='{"intent": ["inform"]}')
+    said = message("inform", city("Rome"))
+    different = domain(Slot("a", "text", (written,)), Slot("b", "text", (as_a_list,)), required=("a", "b"))
+    assert filled(different, said, IN_FORM) == {"a": "Rome", "b": "Rome"}
+    alike = domain(Slot("a", "text", (written,)), Slot("b", "text", (written,)), required=("a", "b"))
+    assert filled(alike, said, IN_FORM) == {}
 
 
 def test_mappings_of_what_the_domain_does_not_have_are_left_out() -> None:

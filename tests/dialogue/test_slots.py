@@ -44,7 +44,7 @@ from turnstream.dialogue.slots import (
         (Slot("s", "float"), -3, (1.0, 0.0)),
         (Slot("s", "float", min_value=10, max_value=20), 15, (1.0, 0.5)),
         (Slot("s", "float"), "lots", (0.0, 0.0)),
-        (Slot("s", "float"), "nan", (0.0, 0.0)),
+        (Slot("s", "float"), "nan", (1.0, 1.0)),
         (Slot("s", "float"), 10**400, (0.0, 0.0)),
         (Slot("s", "float"), None, (0.0, 0.0)),
         (Slot("s", "list"), None, (0.0,)),
@@ -148,3 +148,13 @@ def test_a_class_that_cannot_be_used_is_an_error_at_its_slot() -> None:
     check_slot_classes(Domain(slots=slots), problems)
     (problem,) = problems.errors
     assert str(problem).startswith("domain.yml:7: The slot 'bad': slot type 'slots_away.Gone' cannot be imported")
+
+
+def test_a_key_that_a_class_of_rasas_kind_does_not_take_is_an_error(folder: Path) -> None:
+    (folder / "strict_slots.py").write_text(
+        "from rasa.shared.core.slots import Slot\nclass Strict(Slot):\n    def _as_feature(self): return [1.0]\n"
+    )
+    problems = Problems()
+    slot = Slot("s", "strict_slots.Strict", options={"colour": "red"}, location=Location("domain.yml", 3))
+    check_slot_classes(Domain(slots={"s": slot}), problems)
+    assert "unexpected keyword argument 'colour'" in str(problems.errors[0])

@@ -76,6 +76,13 @@ def test_augmented_recall_finds_a_story_that_begins_later() -> None:
     assert memory.recall_shorter(history) == Memory("utter_bye", "a story")
 
 
+def test_what_a_rule_has_answered_begins_no_story() -> None:
+    memory = table(((START, GREET), "utter_greet"))
+    history = DialogueHistory((START, GREET, GREETED, GREET))
+    assert memory.recall_shorter(history) == Memory("utter_greet", "a story")
+    assert memory.recall_shorter(history, is_answered=True) is None
+
+
 def test_augmented_recall_does_not_skip_what_was_said_in_between() -> None:
     memory = table(((START, GREET, BYE), "utter_bye"))
     assert memory.recall_shorter(DialogueHistory((START, GREET, GREETED, BYE))) is None

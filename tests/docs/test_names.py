@@ -15,8 +15,12 @@ from support.shared import REPOSITORY
 DOCS = REPOSITORY / "docs"
 PAGES = (REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted(DOCS.glob("*.md")))
 SCRIPT = runpy.run_path(str(REPOSITORY / "scripts" / "generate_docs.py"))
-VARIABLES = {row.variable for row in SCRIPT["settings_table"]()} | {"TURNSTREAM_PROJECT", "TURNSTREAM_TAG"}
-"""The last two are those of docker/compose.yaml."""
+VARIABLES = {row.variable for row in SCRIPT["settings_table"]()} | {
+    "TURNSTREAM_PROJECT",
+    "TURNSTREAM_TAG",
+    "TURNSTREAM_BENCH_RASA",
+}
+"""The last three are those of docker/compose.yaml and of the benchmarks."""
 
 METRICS = frozenset(SCRIPT["metrics"]())
 FOLDERS = "services|docs|helm|docker|examples|protos|scripts|benchmarks"

@@ -96,6 +96,8 @@ TO, FROM = (EntityAnnotation(5, 9, "city", "Rome", role=role) for role in ("to",
         (UserStep("go", "from Rome", entities=(StoryEntity("city", "Rome", role="from"),)), True),
         (UserStep("go", "from Rome", entities=(StoryEntity("city", "Rome", role="to"),)), False),
         (UserStep("go", "from Rome", entities=(StoryEntity("city", "Oslo"),)), True),
+        (UserStep("go", "from Rome", annotations=(replace(FROM, value="ROME"),)), True),
+        (UserStep("go", "from Rome", annotations=(replace(FROM, value="Roma"),)), False),
         (UserStep("stay", "from Rome", annotations=(FROM,)), False),
     ],
 )
@@ -111,6 +113,27 @@ async def test_message_is_right_in_intent_entities_and_their_roles(step: UserSte
     found = '# predicted entities: from [Rome]{"entity": "city", "role": "from"}' in text
     assert found == (not is_right and step.intent == "go")
     assert ("# predicted: go" in text) == (step.intent != "go")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "selected", "is_right"),
+    [
+        ("faq/name", "faq/name", True),
+        ("faq/name", "faq/age", False),
+        ("faq/name", None, True),
+        ("faq", "faq/age", True),
+        ("chitchat/name", None, False),
+    ],
+)
+async def test_retrieval_intent_counts_in_full_where_the_test_and_a_selector_say_it_in_full(
+    wanted: str, selected: str | None, is_right: bool
+) -> None:
+    async def parse(text: str) -> ParseData:
+        return ParseData(text=text, intent=IntentScore("faq", 0.9), full_retrieval_intent_name=selected)
+
+    step = UserStep(wanted, "who are you")
+    result = await replay(TestStory("a question", (step,)), (LISTEN, user_message(step)), DOMAIN, Script(), parse)
+    assert result.is_right == is_right
 
 
 async def test_unlikely_intent_warns_and_fails_nothing() -> None:
@@ -137,4 +160,19 @@ async def test_files_hold_what_failed_and_how_much(tmp_path: Path) -> None:
     assert "- action: utter_greet  # predicted: utter_bye (TEDPolicy)" in failed
     report = json.loads((tmp_path / "story_report.json").read_text())
     assert report["conversation_accuracy"] == {"accuracy": 0.0, "correct": 0, "with_warnings": 0, "total": 2}
-    assert report["accuracy"] == 0.75
+    # The peer counts actions, intents and entities together: 3 of 4, 2 of 2 and 0 of 2.
+    assert report["accuracy"] == 0.625
+    assert report["[Ada](name)"]["support"] == report["greet"]["support"] == 2
+
+
+async def test_entity_that_the_test_does_not_name_is_a_mistake_of_its_own() -> None:
+    async def found(text: str) -> ParseData:
+        ada = ExtractedEntity("name", "Ada", 6, 9, extractor="DIETClassifier")
+        return ParseData(text=text, intent=IntentScore(None), entities=(ada,), text_tokens=((0, 5), (6, 9)))
+
+    story = TestStory("a chat", (UserStep("greet", "hello Ada"),))
+    result = await replay(story, EVENTS[:2], DOMAIN, Script(), found)
+    report = reports([result]).labels
+    assert report is not None
+    assert {label: score.recall for label, score in report.scores.items()} == {"greet": 0.0, "None": 0.0}
+    assert report.confusions == {"greet": {"": 1}, "None": {"[Ada](name)": 1}}

@@ -9,7 +9,7 @@ import pytest
 from turnstream.assistant.nlu_data import EntityAnnotation, Example
 from turnstream.dialogue.events import ExtractedEntity, IntentScore, ParseData, ResponseScore, SelectedResponse
 from turnstream.evaluation.files import ReportWriter
-from turnstream.evaluation.nlu import reports, understand
+from turnstream.evaluation.nlu import Understood, reports, understand
 from turnstream.evaluation.plots import Plots
 
 CITY = EntityAnnotation(3, 7, "city", "Rome", role="to")
@@ -54,7 +54,9 @@ def read(path: Path) -> Any:
 def test_files_have_the_peers_names_and_shapes(folder: Path) -> None:
     kinds = ("report.json", "errors.json", "successes.json", "confusion_matrix.png", "histogram.png")
     parts = ("intent", "response_selection", "DIETClassifier")
-    assert {path.name for path in folder.iterdir()} == {f"{part}_{kind}" for part in parts for kind in kinds}
+    # There is no file of no cases.
+    empty = {"intent_errors.json", "DIETClassifier_successes.json"}
+    assert {path.name for path in folder.iterdir()} == {f"{part}_{kind}" for part in parts for kind in kinds} - empty
     assert read(folder / "intent_report.json")["accuracy"] == 1.0
     assert read(folder / "DIETClassifier_report.json")["city.to"]["confused_with"] == {"city.from": 1}
     assert read(folder / "DIETClassifier_errors.json") == [
@@ -62,7 +64,15 @@ def test_files_have_the_peers_names_and_shapes(folder: Path) -> None:
             "text": "to Rome",
             "entities": [{"start": 3, "end": 7, "entity": "city", "value": "Rome", "role": "to"}],
             "predicted_entities": [
-                {"start": 3, "end": 7, "entity": "city", "value": "Rome", "role": "from", "confidence_entity": 0.8}
+                {
+                    "start": 3,
+                    "end": 7,
+                    "entity": "city",
+                    "value": "Rome",
+                    "role": "from",
+                    "confidence_entity": 0.8,
+                    "extractor": "DIETClassifier",
+                }
             ],
         }
     ]
@@ -73,3 +83,10 @@ def test_files_have_the_peers_names_and_shapes(folder: Path) -> None:
             "intent_response_key_prediction": {"name": "faq/why", "confidence": 0.7},
         }
     ]
+
+
+def test_list_of_an_earlier_test_does_not_stay(tmp_path: Path) -> None:
+    (tmp_path / "intent_errors.json").write_text("[]")
+    one = Understood(Example("hi", "greet"), ParseData(text="hi", intent=IntentScore("greet", 0.9)))
+    ReportWriter(tmp_path, plots=None).write_nlu(reports([one]))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["intent_report.json"]

@@ -23,7 +23,14 @@ def test_label_that_means_nothing_counts_in_no_mean() -> None:
     report = label_report(["-", "-", "x", "x"], ["-", "x", "x", "-"], without="-")
     assert set(report.scores) == {"x"}
     assert (report.micro.precision, report.micro.recall, report.micro.support) == (0.5, 0.5, 2)
-    assert report.confusions == {"x": {"-": 1}}
+    assert not report.confusions
+
+
+def test_label_that_is_never_right_has_no_row_and_counts_in_no_mean() -> None:
+    report = label_report(["a", "a"], ["a", "fallback"])
+    assert set(report.scores) == {"a"}
+    assert (report.micro.precision, report.micro.recall, report.accuracy) == (1.0, 0.5, 0.5)
+    assert (report.macro.precision, report.confusions) == (1.0, {"a": {"fallback": 1}})
 
 
 def test_json_has_the_peers_keys() -> None:

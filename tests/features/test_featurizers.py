@@ -1,5 +1,7 @@
 """Vectors worked out by hand."""
 
+import json
+
 import numpy as np
 import pytest
 from turnstream.assistant.components import (
@@ -15,7 +17,8 @@ from turnstream.assistant.nlu_data import Example, LookupTable, NluData, RegexPa
 from turnstream.assistant.problems import ProjectError
 from turnstream.features.arrays import MAX_IDS_PER_TOKEN, MAX_TOKENS, FeatureSpec, TextFeatures, model_inputs, pad
 from turnstream.features.grams import GramAnalyzer
-from turnstream.features.pipeline import FeaturePipeline
+from turnstream.features.pipeline import CACHED_TEXTS, LONGEST_CACHED_TEXT, FeaturePipeline
+from turnstream.features.store import Attribute
 
 
 def fitted(
@@ -208,6 +211,16 @@ def test_a_stored_pipeline_gives_the_same_features() -> None:
 def test_a_damaged_pipeline_is_refused(damage: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"damaged|no tokenizer"):
         FeaturePipeline.from_json(damage)
+
+
+def test_a_loaded_pipeline_keeps_the_latest_texts_alone_and_no_huge_ones() -> None:
+    loaded = FeaturePipeline.from_json(json.loads(json.dumps(count_vectors("a b").to_json())))
+    for number in range(CACHED_TEXTS + 5):
+        loaded.featurize(f"a {number}")
+    loaded.featurize("b" * (LONGEST_CACHED_TEXT + 1))
+    assert len(loaded.store) == CACHED_TEXTS
+    assert (Attribute.TEXT, "a 4") not in loaded.store
+    assert (Attribute.TEXT, "a 5") in loaded.store
 
 
 def test_some_featurizers_can_be_selected_by_name_with_the_same_ids() -> None:

@@ -6,6 +6,7 @@ import pytest
 from turnstream.assistant.domain import Domain, Entity, Form, Intent, Slot
 from turnstream.dialogue.state import DialogueState, SlotFeature
 from turnstream.features.states import StateEncoder
+from turnstream.features.store import Attribute
 
 DOMAIN = Domain(
     intents={name: Intent(name) for name in ("greet", "ask_city")},
@@ -84,3 +85,14 @@ def test_what_the_assistant_said_in_words_has_an_id_beyond_the_names() -> None:
     assert StateEncoder.from_json(json.loads(json.dumps(encoder.to_json()))).encode([spoken])[0].tolist() == [
         [plain.size + 2]
     ]
+
+
+def test_a_growing_conversation_computes_each_name_once() -> None:
+    encoder = StateEncoder.of(DOMAIN)
+    states = [STATE]
+    for _ in range(5):
+        encoder.encode(states)
+        states = [*states, DialogueState(previous_action="utter_ask_city"), STATE]
+    assert encoder.store.values(Attribute.INTENT) == ("ask_city",)
+    assert encoder.store.values(Attribute.ACTION_NAME) == ("utter_ask_city", "action_listen")
+    assert encoder.store.computed == len(encoder.store)

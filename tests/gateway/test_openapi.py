@@ -25,8 +25,12 @@ def app_of(switch: Any, **settings: Any) -> tuple[dict[str, Any], set[tuple[str,
     inspection = None if switch is None else Inspection(nothing, nothing, nothing)
     given = GatewaySettings(**settings), switch, opened, switch, inspection
     app = build_app(nothing, nothing, nothing, *given)
-    routes = {(r.method.lower(), r.resource.canonical) for r in app.router.routes() if r.resource is not None}
-    return app[DOCUMENT], routes
+    every = {(r.method.lower(), r.resource.canonical) for r in app.router.routes() if r.resource is not None}
+    document = app[DOCUMENT]
+    # A path is served with a slash behind it as well, which the document does not say of each.
+    return document, {
+        (m, p) for m, p in every if p in document["paths"] or p.removesuffix("/") not in document["paths"]
+    }
 
 
 def described(document: dict[str, Any]) -> set[tuple[str, str]]:

@@ -63,12 +63,20 @@ async def test_conversation_is_erased_by_delete(behind: Behind, http: aiohttp.Cl
 
 
 async def test_conversation_is_told_as_a_test_story(behind: Behind, http: aiohttp.ClientSession) -> None:
+    await begin(http, "ada")
     said = UserUttered(text="hi", parse_data=ParseData(text="hi", intent=IntentScore("greet", 1.0)))
     behind.trackers.events = [event_to_proto(e) for e in (said, ActionExecuted(name="utter_greet"))]
     async with http.get("/conversations/ada/story") as response:
         assert (response.status, response.content_type) == (200, "text/plain")
         (story,) = yaml.safe_load(await response.text())["stories"]
     assert story == {"story": "ada", "steps": [{"intent": "greet", "user": "hi"}, {"action": "utter_greet"}]}
+    # Rasa tells what happened since a restart, messages to a form too, which are no longer applied.
+    assert behind.trackers.asked[-1].events == EventVerbosity.EVENT_VERBOSITY_AFTER_RESTART
+
+
+async def test_story_of_nobody_is_not_found(http: aiohttp.ClientSession) -> None:
+    status, answer = await ask(http, "GET", "/conversations/nobody/story")
+    assert (status, answer["reason"]) == (404, "Not found")
 
 
 async def test_unknown_conversation_cannot_be_erased(behind: Behind, http: aiohttp.ClientSession) -> None:
@@ -203,6 +211,22 @@ async def test_deepest_metadata_allowed_can_be_read_back(behind: Behind, http: a
     assert map_from_proto(behind.log.accepted[0].user_message.metadata) == metadata
 
 
+async def test_json_has_no_charset_and_a_slash_behind_a_path_does_no_harm(http: aiohttp.ClientSession) -> None:
+    for path in ("/version", "/version/", "/nothing/"):
+        async with http.get(path) as response:
+            assert response.headers["Content-Type"] == "application/json"
+            assert response.status == (404 if path == "/nothing/" else 200)
+    status, _ = await ask(http, "POST", f"{WEBHOOK}/", json={"sender": "ada", "message": "hi"})
+    assert status == 200
+
+
+async def test_parameter_without_a_value_counts_as_missing(behind: Behind, http: aiohttp.ClientSession) -> None:
+    status, _ = await ask(http, "GET", "/conversations/ada/tracker?include_events=&until=&all_sessions=")
+    assert status == 200
+    assert behind.trackers.asked[-1].events == EventVerbosity.EVENT_VERBOSITY_AFTER_RESTART
+    assert not behind.trackers.asked[-1].HasField("until")
+
+
 async def test_health_hello_and_version(http: aiohttp.ClientSession) -> None:
     assert await ask(http, "GET", "/webhooks/rest/") == (200, {"status": "ok"})
     async with http.get("/") as response:
@@ -267,6 +291,11 @@ async def test_replaced_events_begin_with_a_restart(behind: Behind, http: aiohtt
     assert kinds == ["restarted", "slot_set"]
 
 
+async def test_replaced_events_may_be_none(behind: Behind, http: aiohttp.ClientSession) -> None:
+    assert (await ask(http, "PUT", "/conversations/ada/tracker/events", json=[]))[0] == 200
+    assert [e.WhichOneof("body") for e in behind.log.accepted[0].events_to_append.events] == ["restarted"]
+
+
 @pytest.mark.parametrize("body", [[], {"event": "slto", "name": "a"}, [{"event": "slot"}], "text", [5]])
 async def test_bad_events_are_refused(behind: Behind, http: aiohttp.ClientSession, body: Any) -> None:
     status, answer = await ask(http, "POST", "/conversations/ada/tracker/events", json=body)
@@ -289,7 +318,7 @@ async def test_intent_is_triggered_on_the_latest_channel(behind: Behind, http: a
 async def test_entities_may_be_a_list(behind: Behind, http: aiohttp.ClientSession) -> None:
     await begin(http, "ada")
     found = [{"entity": "city", "value": "Berlin", "role": "from"}, {"entity": "city", "value": "Rome", "role": "to"}]
-    body = {"name": "faq/ask_name", "entities": found}
+    body = {"name": "faq", "entities": found}
     assert (await ask(http, "POST", "/conversations/ada/trigger_intent", json=body))[0] == 200
     trigger = behind.log.accepted[-1].intent_trigger
     assert [(e.entity, value_from_proto(e.value), e.role) for e in trigger.full_entities] == [
@@ -326,7 +355,8 @@ async def test_action_is_executed(behind: Behind, http: aiohttp.ClientSession) -
         ("execute", {"name": "utter_greet", "confidence": 2}, 400, "between 0 and 1"),
         ("execute", {"name": "utter_greet", "confidence": "high"}, 400, "must be a number"),
         ("messages", {"sender": "user"}, 400, "'text' is missing"),
-        ("messages", {"sender": "bot", "text": "a"}, 400, "only user messages"),
+        ("messages", {"sender": "bot", "text": "a"}, 400, "Messages of sender 'bot' cannot be handled."),
+        ("trigger_intent", {"name": "faq/ask_name"}, 404, "The intent faq/ask_name does not exist in the domain."),
         ("messages", {"text": "a", "parse_data": []}, 400, "parse_data"),
     ],
 )
@@ -339,26 +369,37 @@ async def test_bad_request_for_a_conversation_is_named(
     assert message in answer["message"]
 
 
-@pytest.mark.parametrize("path", ["trigger_intent", "execute", "predict"])
+@pytest.mark.parametrize("path", ["execute", "predict"])
 async def test_unknown_conversation_is_not_found(http: aiohttp.ClientSession, path: str) -> None:
-    name = "greet" if path == "trigger_intent" else "utter_greet"
-    status, answer = await ask(http, "POST", f"/conversations/nobody/{path}", json={"name": name})
-    assert (status, answer["message"]) == (404, "Conversation ID not found.")
+    status, answer = await ask(http, "POST", f"/conversations/nobody/{path}", json={"name": "utter_greet"})
+    assert (status, answer["reason"]) == (404, "Not found")
+    assert answer["message"] == "Conversation ID not found."
+
+
+async def test_conversation_may_begin_with_an_intent_from_outside(behind: Behind, http: aiohttp.ClientSession) -> None:
+    status, answer = await ask(http, "POST", "/conversations/nobody/trigger_intent", json={"name": "greet"})
+    assert (status, answer["tracker"]["sender_id"]) == (200, "nobody")
+    assert behind.log.accepted[-1].intent_trigger.intent == "greet"
 
 
 async def test_next_action_is_predicted(http: aiohttp.ClientSession) -> None:
     await begin(http, "ada")
     _, answer = await ask(http, "POST", "/conversations/ada/predict")
-    assert answer["scores"] == [{"action": "action_listen", "score": 1.0}]
+    assert answer["scores"] == [{"action": "action_listen", "score": 1.0}, {"action": "utter_greet", "score": 0.0}]
     assert (answer["policy"], answer["confidence"]) == ("RulePolicy", 1.0)
-    assert answer["tracker"]["sender_id"] == "ada"
+    assert (answer["tracker"]["sender_id"], answer["tracker"]["events"]) == ("ada", [])
+    _, answer = await ask(http, "POST", "/conversations/ada/predict?include_events=NONE")
+    assert answer["tracker"]["events"] is None
 
 
 async def test_message_is_added_with_its_own_parse(behind: Behind, http: aiohttp.ClientSession) -> None:
     parse = {"text": "a", "intent": {"name": "greet", "confidence": 1.0}, "entities": []}
     body = {"text": "a", "sender": "user", "parse_data": parse}
     assert (await ask(http, "POST", "/conversations/ada/messages", json=body))[0] == 200
-    assert behind.log.accepted[-1].message_to_add.parse_data.intent.name == "greet"
+    accepted = behind.log.accepted[-1]
+    assert accepted.message_to_add.parse_data.intent.name == "greet"
+    assert accepted.message_to_add.parse_data.message_id == accepted.message_id
+    assert not accepted.channel
 
 
 async def test_text_is_parsed(http: aiohttp.ClientSession) -> None:
@@ -367,11 +408,17 @@ async def test_text_is_parsed(http: aiohttp.ClientSession) -> None:
     assert (answer["text"], answer["intent"]) == ("hi", {"name": "greet", "confidence": 0.5})
     assert answer["text_tokens"] == [[0, 2]]
     assert not {"message_id", "metadata"} & set(answer)
-    status, answer = await ask(http, "POST", "/model/parse?emulation_mode=luis", json={"text": "hi"})
-    assert (status, answer["details"]["parameter"]) == (400, "emulation_mode")
     assert (await ask(http, "POST", "/model/parse", json={}))[0] == 400
     status, answer = await ask(http, "POST", "/model/parse", json={"text": "down"})
     assert (status, answer["message"]) == (503, "nlu: no model server")
+
+
+async def test_text_is_parsed_in_the_words_of_another_service(http: aiohttp.ClientSession) -> None:
+    status, answer = await ask(http, "POST", "/model/parse?emulation_mode=luis", json={"text": "hi"})
+    assert (status, answer["prediction"]["topIntent"]) == (200, "greet")
+    status, answer = await ask(http, "POST", "/model/parse?emulation_mode=siri", json={"text": "hi"})
+    assert (status, answer["details"]["parameter"]) == (400, "emulation_mode")
+    assert answer["message"].endswith("Should be one of 'WIT', 'LUIS', 'DIALOGFLOW'.")
 
 
 async def test_domain_as_json_and_as_yaml(http: aiohttp.ClientSession) -> None:
@@ -447,6 +494,8 @@ async def test_cors_for_the_origins_that_are_allowed() -> None:
         async with http.options(WEBHOOK, headers=preflight) as response:
             assert response.status == 204
             assert response.headers["Access-Control-Allow-Origin"] == "https://b.example"
+            assert response.headers["Access-Control-Allow-Credentials"] == "true"
+            assert response.headers["Access-Control-Expose-Headers"] == "filename"
             assert "POST" in response.headers["Access-Control-Allow-Methods"]
         for path in (WEBHOOK, f"{WEBHOOK}?stream=true"):
             for origin, allowed in (("https://a.example", "https://a.example"), ("https://evil.example", None)):

@@ -161,7 +161,7 @@ async def test_request_given_up_does_not_hold_the_others(executor: ThreadPoolExe
     assert run.rows == [1, 1]
 
 
-async def test_a_fast_model_runs_in_the_thread_of_the_loop_from_its_second_batch_on() -> None:
+async def test_a_lone_request_to_a_fast_model_runs_in_the_thread_of_the_loop_and_a_batch_does_not() -> None:
     threads: list[int] = []
 
     def run(inputs: Arrays) -> Arrays:
@@ -170,9 +170,9 @@ async def test_a_fast_model_runs_in_the_thread_of_the_loop_from_its_second_batch
 
     with ThreadPoolExecutor(1) as executor:
         batcher = Batcher(run, SPECS, executor, BatchLimits(inline_s=60.0))
-        await batcher.submit(request(1, 2, 3, seed=1))
+        for _ in range(3):
+            await batcher.submit(request(1, 2, 3, seed=1))
         answers = await asyncio.gather(*(batcher.submit(request(1, 2, 3, seed=n)) for n in range(3)))
-    assert threads[0] != threading.get_ident()
-    assert set(threads[1:]) == {threading.get_ident()}
+    assert [thread == threading.get_ident() for thread in threads] == [False, True, True, False]
     for n, answer in enumerate(answers):
         np.testing.assert_allclose(answer["sum"], bag(request(1, 2, 3, seed=n))["sum"], rtol=1e-6)

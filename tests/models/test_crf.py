@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+from turnstream.models.layers import crf as crf_module
 from turnstream.models.layers.crf import ConditionalRandomField
 from turnstream.models.randomness import Initializer
 
@@ -84,6 +85,27 @@ def test_decoding_with_slack_finds_the_same(scale: float) -> None:
     logits = logits / 3 * scale
     plain = crf.decode(tf.constant(logits), tf.constant(LENGTHS))
     np.testing.assert_array_equal(crf.decode(tf.constant(logits), tf.constant(LENGTHS), crf.slack()), plain)
+
+
+def test_the_search_leaves_out_tags_that_are_on_no_best_path() -> None:
+    """As with many tags, of which a message has few: the others are not searched, in no row of a batch."""
+    count, rows = 40, 5
+    generator = np.random.default_rng(5)
+    crf = ConditionalRandomField(count, Initializer(1), name="crf")
+    crf.transitions.assign(generator.normal(size=(count, count)).astype(np.float32) * 0.3)
+    logits = generator.normal(size=(rows, 6, count)).astype(np.float32) - 8.0
+    for row, token in np.ndindex(rows, 6):
+        logits[row, token, generator.choice(count, 2, replace=False)] += 10.0
+    lengths = tf.constant([6, 3, 0, 5, 1])
+    searched: list[int] = []
+    viterbi = crf_module.viterbi
+    try:
+        crf_module.viterbi = lambda some, *rest: searched.append(some.shape[2]) or viterbi(some, *rest)
+        found = crf.decode(tf.constant(logits), lengths, crf.slack())
+    finally:
+        crf_module.viterbi = viterbi
+    np.testing.assert_array_equal(found, crf.decode(tf.constant(logits), lengths))
+    assert 2 <= searched[0] < count
 
 
 def test_slack_is_what_neighbours_can_add_at_most() -> None:

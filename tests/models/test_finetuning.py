@@ -107,7 +107,7 @@ def test_a_selector_goes_on_with_another_response(tmp_path: Path) -> None:
         texts=(*data.texts, new_text(1)),
         labels=np.append(data.labels, 3).astype(np.int32),
         keys=(*data.keys, "faq/food"),
-        key_texts=(*data.key_texts, None),
+        key_texts=(*data.key_texts, ()),
     )
     model = train_selector(more, GROWN, replace(options, epochs=30), start=tmp_path)
     assert model.predict(more.texts)["scores"].argmax(1).tolist() == more.labels.tolist()

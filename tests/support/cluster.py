@@ -10,15 +10,16 @@ import subprocess
 import sys
 import urllib.request
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from support.containers import CHECK, Answers, until
+from support.containers import CHECK, NO_ANSWER, Answers, until
 from support.helm import CHART
 from support.shared import SHARED
 
+T = TypeVar("T")
 TOOLS = SHARED / "tools" / "cluster"
 BIN = Path.home() / ".cache" / "kube-node" / "bin"
 TAG = os.environ.get("TURNSTREAM_TEST_TAG", "dev")
@@ -104,18 +105,22 @@ class Cluster:
 
     kubeconfig: Path
     bundles: Path
+    namespace: str = NAMESPACE
     values: dict[str, Any] = field(default_factory=dict)
     url: str = ""
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout_s: float = 300.0) -> str:
         program = shutil.which("kubectl", path=f"{BIN}{os.pathsep}{os.environ['PATH']}") or "kubectl"
         return run(
-            *(program, "-n", NAMESPACE, *arguments), stdin=stdin, timeout_s=timeout_s, KUBECONFIG=str(self.kubeconfig)
+            *(program, "-n", self.namespace, *arguments),
+            stdin=stdin,
+            timeout_s=timeout_s,
+            KUBECONFIG=str(self.kubeconfig),
         )
 
     def helm(self, *arguments: str) -> str:
         program = shutil.which("helm", path=f"{BIN}{os.pathsep}{os.environ['PATH']}") or "helm"
-        command = (program, "-n", NAMESPACE, *arguments)
+        command = (program, "-n", self.namespace, *arguments)
         return run(*command, timeout_s=INSTALL_TIMEOUT_S + 60, KUBECONFIG=str(self.kubeconfig))
 
     def apply(self, verb: str, **values: Any) -> None:
@@ -156,11 +161,16 @@ class Cluster:
         self.kubectl("rollout", "status", f"deployment/{FULLNAME}-{component}", "--timeout=300s", timeout_s=320)
 
     def say(self, sender: str, text: str, message_id: str = "") -> list[str]:
-        """The texts that answer a message. Raises OSError, ValueError where none came."""
-        return self.send(sender, text, message_id or uuid.uuid4().hex)
+        """The texts that answer a message, which is sent again as a client does that was told to try later."""
+        message_id = message_id or uuid.uuid4().hex
+        return _in_the_end(lambda: self.send(sender, text, message_id), f"an answer to '{text}'")
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """As `api`, of what changes nothing: asked again where no answer comes."""
+        return _in_the_end(lambda: self.api(path, body), f"an answer of {path}")
 
     def send(self, sender: str, text: str, message_id: str) -> list[str]:
-        """The same, as `support.containers.Client` asks for it."""
+        """The texts that answer a message. Raises NO_ANSWER where none came."""
         body = {"sender": sender, "message": text, "message_id": message_id}
         return [reply.get("text", "") for reply in self.api("/webhooks/rest/webhook", body)]
 
@@ -205,20 +215,30 @@ class Cluster:
         return found.split()
 
 
+def _in_the_end(ask: Callable[[], T], what: str) -> T:
+    """What is answered once the gateway is not away, and tells nobody to try later."""
+
+    def answered() -> list[T]:
+        try:
+            return [ask()]
+        except NO_ANSWER:
+            return []
+
+    return until(answered, what)[0]
+
+
 @contextlib.contextmanager
-def a_cluster(folder: Path) -> Iterator[Cluster]:
-    """That of $KUBECONFIG, or a node of this machine for as long as it is used."""
-    bundles = Path(os.environ.get("TURNSTREAM_TEST_BUNDLES", folder / "bundles"))
-    bundles.mkdir(mode=0o755, parents=True, exist_ok=True)
+def a_cluster(folder: Path) -> Iterator[Path]:
+    """Where its kubeconfig is: that of $KUBECONFIG, or a node of this machine for as long as it is used."""
     if given := os.environ.get("KUBECONFIG"):
-        yield Cluster(Path(given), bundles)
+        yield Path(given)
         return
     images = [f"turnstream/{name}:{TAG}" for name in ("service", "trainer", "kafka")]
     run("docker", "tag", images[0], f"turnstream/service:{NEXT_TAG}")
     node = Node(folder / "node")
     try:
         node.up([*images, f"turnstream/service:{NEXT_TAG}"])
-        yield Cluster(node.kubeconfig, bundles)
+        yield node.kubeconfig
     finally:
         node.down()
 

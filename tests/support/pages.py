@@ -143,7 +143,7 @@ class Reader:
     def _compare(self, step: Step, printed: list[str], code: int) -> None:
         lines = [self._as_told(line) for line in printed]
         shown = [_collapsed(line) for line in step.shown if line.strip()]
-        fails = any(line.startswith("error: ") for line in shown)
+        fails = any(line.startswith(("error: ", "Error: ")) for line in shown)
         if (code != 0) != fails or (shown and not self._matches(shown, lines)):
             self.differences.append(f"{step.place}: {step.command}: exit code {code}, printed\n" + "\n".join(lines))
 

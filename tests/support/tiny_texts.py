@@ -56,7 +56,7 @@ def selector_data() -> SelectorData:
     keys = ("faq/greet", "faq/travel", "faq/goodbye")
     texts = tuple(features_of(text) for text, _, _ in EXAMPLES)
     labels = np.array([keys.index(f"faq/{intent}") for _, intent, _ in EXAMPLES], np.int32)
-    return SelectorData(texts, labels, keys, (features_of("hello"), features_of("go fly"), None))
+    return SelectorData(texts, labels, keys, ((features_of("hello"),), (features_of("go fly"),), ()))
 
 
 def _roles(text: str, row: str) -> list[str]:

@@ -2,9 +2,11 @@ import pytest
 from turnstream.assistant.components import (
     ComponentOptions,
     CountVectorsFeaturizerOptions,
+    CRFEntityExtractorOptions,
     DIETClassifierOptions,
     EntitySynonymMapperOptions,
     KeywordIntentClassifierOptions,
+    LogisticRegressionClassifierOptions,
     RegexEntityExtractorOptions,
     ResponseSelectorOptions,
     WhitespaceTokenizerOptions,
@@ -13,6 +15,7 @@ from turnstream.assistant.domain import Domain, ResponseVariation
 from turnstream.assistant.location import Location
 from turnstream.assistant.nlu_data import EntityAnnotation, Example, LookupTable, NluData, RegexPattern
 from turnstream.assistant.problems import Problems, ProjectError
+from turnstream.features.store import Attribute
 from turnstream.features.training_data import DietData, SelectorData
 from turnstream.training.keywords import fit_keywords
 from turnstream.training.nlu_components import NluArtifacts, fit_nlu
@@ -59,6 +62,18 @@ def test_diet_gets_intents_and_tags_of_every_example() -> None:
     assert [role.tags[i] for i in role.labels[2]] == ["B-from", "L-from", "O", "U-to"]
     assert role.labels[3].tolist() == [0, 0]
     assert all(len(t) == text.ids.shape[0] for t, text in zip(entity.labels, data.texts, strict=True))
+
+
+def test_several_components_featurize_each_distinct_text_once() -> None:
+    options = [
+        *FEATURIZERS,
+        DIETClassifierOptions(),
+        LogisticRegressionClassifierOptions(),
+        CRFEntityExtractorOptions(),
+    ]
+    store = fit_nlu(options, TRAVEL, Domain()).pipeline.store
+    assert store.values(Attribute.TEXT) == ("hello", "New York to Rome", "just Rome")
+    assert store.computed == 3
 
 
 def test_options_of_diet_say_what_is_learnt() -> None:
@@ -124,9 +139,18 @@ def test_a_selector_gets_the_examples_of_retrieval_intents_and_the_texts_of_resp
     data = selector_of(artifacts)
     assert data.keys == ("chat/joke", "faq/age", "faq/name")
     assert data.labels.tolist() == [2, 2, 1, 0]
-    assert [text is not None for text in data.key_texts] == [False, True, False]
+    assert [len(texts) for texts in data.key_texts] == [0, 1, 0]
     assert artifacts.retrieval_intents == ("chat", "faq")
     assert (artifacts.selectors[0].name, artifacts.selectors[0].model) == ("default", "selector-default")
+
+
+def test_every_variation_of_a_response_is_a_text_for_it() -> None:
+    texts = ("how old indeed", "how old indeed", "a hundred years")
+    answers = Domain(responses={"utter_faq/age": tuple(ResponseVariation(text=text) for text in texts)})
+    artifacts = fit_nlu([*FEATURIZERS, ResponseSelectorOptions()], FAQ, answers)
+    data = selector_of(artifacts)
+    expected = [artifacts.pipeline.featurize_response(text).features for text in (texts[0], texts[2])]
+    assert [text.sentence_ids.tolist() for text in data.key_texts[1]] == [e.sentence_ids.tolist() for e in expected]
 
 
 def test_a_selector_of_one_retrieval_intent_gets_its_examples_alone() -> None:

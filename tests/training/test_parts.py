@@ -4,11 +4,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from turnstream.assistant.bundle import Bundle, BundleWriter, open_bundle
 from turnstream.assistant.config import ModelConfig
 from turnstream.assistant.domain import Domain
-from turnstream.models.training_loop import ProgressCallback, TrainingProgress
+from turnstream.assistant.problems import ProjectError
+from turnstream.models.training_loop import ProgressCallback, TrainingProgress, split
 from turnstream.testing.harness import SilentReporter
 from turnstream.training.parts import Part, make
 
@@ -85,3 +87,14 @@ def test_where_one_fails_the_others_end_after_their_epoch(tmp_path: Path) -> Non
         with pytest.raises(ValueError, match="no"):
             make(parts, writer, None, SilentReporter(), cores=2)
     assert ended.is_set()
+
+
+def test_keys_that_do_not_fit_the_data_are_refused_with_the_part(tmp_path: Path) -> None:
+    def train(writer: BundleWriter, progress: ProgressCallback) -> None:
+        split(np.zeros(3, np.int32), 5, np.random.default_rng(1))
+
+    with (
+        BundleWriter(tmp_path / "1", domain=Domain(), config=ModelConfig()) as writer,
+        pytest.raises(ProjectError, match="intents: evaluate_on_number_of_examples is 5, but"),
+    ):
+        make([part("intents", "x", train)], writer, None, SilentReporter())

@@ -150,7 +150,12 @@ def test_equal_dialogues_are_kept_once() -> None:
 def test_too_many_ways_through_a_story_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(story_paths, "MAX_WAYS", 7)
     with pytest.raises(ProjectError, match=r"Story 'a'.*more than 7"):
-        made(story("a", *[either("greet", "help")] * 3))
+        made(story("a", *[either("greet", "help")] * 3, "utter_greet"))
+
+
+def test_of_a_story_or_rule_that_ends_with_an_or_nothing_is_learned() -> None:
+    found = made(story("a", "greet", "utter_greet", either("bye", "help")), story("b", "help", either("greet")))
+    assert [d.name for d in found.stories] == ["b"]
 
 
 def test_a_rule_is_its_conditions_then_anything_then_its_steps() -> None:
@@ -166,6 +171,16 @@ def test_a_rule_that_does_not_wait_ends_open_and_one_for_the_start_begins_there(
     rules = [rule("r", "greet", "utter_greet", wait_for_user_input=False, conversation_start=True)]
     (dialogue,) = training_dialogues((), rules, DOMAIN, Problems()).rules
     assert dialogue.actions == (LISTEN, "utter_greet", "...", LISTEN)
+
+
+def test_the_conditions_of_a_rule_for_the_start_hold_after_the_first_listen() -> None:
+    start = rule("r", "greet", "utter_greet", conditions=(slot("vip", True),), conversation_start=True)
+    (dialogue,) = training_dialogues((), [start], DOMAIN, Problems()).rules
+    assert dialogue.actions == (LISTEN, "utter_greet", LISTEN)
+    assert [[found.name for found in state.slots] for state in dialogue.states] == [
+        ["asked_by"],
+        *[["asked_by", "vip"]] * 2,
+    ]
 
 
 def test_a_rule_without_steps_is_skipped() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from support.stories import DOMAIN, either, rule, slot, story
 from turnstream.assistant.components import RulePolicyOptions
 from turnstream.assistant.problems import Problems
-from turnstream.assistant.stories import ActiveLoopStep, Rule, Story
+from turnstream.assistant.stories import ActiveLoopStep, Rule, SlotStep, Story
 from turnstream.dialogue.prediction.rules import RuleTable, intent_source, loop_source
 from turnstream.training.dialogues import training_dialogues
 from turnstream.training.rules import learn_rules
@@ -35,6 +35,13 @@ def test_conditions_become_demands_and_null_demands_to_be_unset() -> None:
     assert (dict(state.slots), state.unset_slots) == ({"vip": (1.0, 1.0)}, {"city"})
     table, _ = learn([rule("r", "greet", "utter_greet", conditions=(ActiveLoopStep(None),))])
     assert table.rules[0].states[0].no_loop
+
+
+def test_a_bool_slot_by_its_name_alone_must_be_unset_and_a_text_slot_set() -> None:
+    conditions = (SlotStep("vip", by_name_only=True), SlotStep("city", by_name_only=True))
+    table, _ = learn([rule("r", "greet", "utter_greet", conditions=conditions)])
+    state = table.rules[0].states[0]
+    assert (dict(state.slots), state.unset_slots) == ({"city": (1.0,)}, {"vip"})
 
 
 def test_slots_without_influence_and_initial_values_are_not_demanded() -> None:
@@ -140,3 +147,15 @@ def test_a_rule_has_one_message_unless_that_is_allowed() -> None:
 def test_a_rule_with_an_action_that_the_domain_lacks_is_refused_with_the_nearest() -> None:
     _, errors = learn([rule("r", "greet", "utter_gret")])
     assert errors == ["rules.yml:2: Rule 'r': the domain has no action 'utter_gret'. Did you mean 'utter_greet'?"]
+
+
+def test_a_rule_cannot_send_a_text_that_only_a_request_brings() -> None:
+    _, errors = learn([rule("r", "greet", "action_send_text")])
+    assert [error[: error.index(".", 9)] for error in errors] == [
+        "rules.yml:2: Rule 'r': the domain has no action 'action_send_text'"
+    ]
+
+
+def test_a_condition_of_a_rule_for_the_start_is_not_what_listening_sets() -> None:
+    start = rule("start", "greet", "utter_ok", conditions=(slot("vip", True),), conversation_start=True)
+    assert learn([start, rule("bye", "bye", "utter_bye")])[1] == []

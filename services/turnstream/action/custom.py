@@ -12,6 +12,7 @@ from turnstream.action.responding import Speaker
 from turnstream.action.scene import Scene
 from turnstream.api.v1.events_pb2 import Event as EventProto
 from turnstream.dialogue.events import BotUttered, Event
+from turnstream.dialogue.loops import without_unknown_loops
 from turnstream.dialogue.proto import event_from_proto
 from turnstream.dialogue.rasa_json import event_to_rasa, events_from_rasa, tracker_to_rasa
 
@@ -49,7 +50,9 @@ class CustomActions:
             said += await self._said(name, response, scene)
         events, errors = events_from_rasa(answer.events, now=scene.now)
         scene.failures.extend(ActionFailed(name, f"event {e.index} was left out: {e}") for e in errors)
-        return [*said, *events]
+        usable, wrong = without_unknown_loops(events, scene.domain)
+        scene.failures.extend(ActionFailed(name, why) for why in wrong)
+        return [*said, *usable]
 
     def _request(self, name: str, scene: Scene) -> ActionRequest:
         return ActionRequest(

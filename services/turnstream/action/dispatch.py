@@ -7,6 +7,7 @@ from turnstream.action import coexistence, fallback, responding, session
 from turnstream.action.custom import CustomActions
 from turnstream.action.defaults import Defaults, deactivate_loop, do_nothing
 from turnstream.action.extraction import SlotExtraction
+from turnstream.action.failures import ActionFailed, ActionRejected
 from turnstream.action.forms import FormLoop
 from turnstream.action.loops import run_loop
 from turnstream.action.responding import Speaker
@@ -70,7 +71,17 @@ class Actions:
         return is_response and name.removeprefix(RESPONSE_PREFIX) in self._domain.retrieval_intents
 
     def _form(self, name: str) -> FormLoop:
-        return FormLoop(self._domain.forms[name], run=self.run, extract=self._extraction.run)
+        return FormLoop(self._domain.forms[name], run=self.run, extract=self._extract)
+
+    async def _extract(self, scene: Scene) -> list[Event]:
+        """What fills slots when a form starts; the author's own extraction where there is one."""
+        try:
+            return await self.run(names.ACTION_EXTRACT_SLOTS, scene)
+        except ActionFailed as failure:
+            scene.failures.append(failure)
+        except ActionRejected as rejection:
+            scene.failures.append(ActionFailed(names.ACTION_EXTRACT_SLOTS, str(rejection)))
+        return []
 
     def _builtins(self, defaults: Defaults) -> dict[str, Builtin]:
         async def fall_back_in_two_stages(scene: Scene) -> list[Event]:
@@ -86,7 +97,7 @@ class Actions:
             names.ACTION_SESSION_START: _awaitable(session.start_session),
             names.ACTION_DEFAULT_FALLBACK: defaults.fall_back,
             names.ACTION_DEACTIVATE_LOOP: _awaitable(deactivate_loop),
-            names.ACTION_REVERT_FALLBACK_EVENTS: _awaitable(fallback.clarified),
+            names.ACTION_REVERT_FALLBACK_EVENTS: _awaitable(fallback.revert_fallback),
             names.ACTION_DEFAULT_ASK_AFFIRMATION: _awaitable(fallback.ask_affirmation),
             names.ACTION_DEFAULT_ASK_REPHRASE: defaults.ask_rephrase,
             names.ACTION_TWO_STAGE_FALLBACK: fall_back_in_two_stages,

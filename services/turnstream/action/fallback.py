@@ -72,6 +72,13 @@ def ask_affirmation(scene: Scene) -> list[Event]:
     return [bot_event(said, scene.now)]
 
 
+def revert_fallback(scene: Scene) -> list[Event]:
+    """`action_revert_fallback_events`: nothing, where the message before the latest one was understood."""
+    dialogue = Dialogue(scene.tracker.conversation_id, scene.domain, scene.events)
+    intents = [e.parse_data.intent.name for e in dialogue.applied_events() if isinstance(e, UserUttered)]
+    return clarified(scene) if intents[-2:-1] and intents[-2] in NOT_UNDERSTOOD else []
+
+
 def clarified(scene: Scene) -> list[Event]:
     """Take back all messages since the first that was not understood; the clear one comes in their place."""
     message = scene.tracker.latest_message
@@ -80,7 +87,9 @@ def clarified(scene: Scene) -> list[Event]:
         return rewinds
     sure = replace(message.parse_data, intent=IntentScore(message.parse_data.intent.name, 1.0))
     listen = ActionExecuted(timestamp=scene.now, name=ACTION_LISTEN)
-    return [*rewinds, listen, replace(message, timestamp=scene.now, parse_data=sure)]
+    # A tracker's latest message comes without the metadata of its event.
+    metadata = next((e.metadata for e in reversed(scene.events) if isinstance(e, UserUttered)), message.metadata)
+    return [*rewinds, listen, replace(message, timestamp=scene.now, parse_data=sure, metadata=metadata)]
 
 
 def _rewinds_needed(scene: Scene) -> int:

@@ -38,13 +38,16 @@ class FormLoop:
         return self._form.name
 
     async def activate(self, scene: Scene) -> list[Event]:
-        """Slots are extracted again, now that the form is active; all that are filled already are validated."""
-        extracted = await self._extract(scene)
+        """Slots are extracted again, now that the form is active; all that are filled already are validated.
+
+        What the extraction says is dropped: it was said when the message came in.
+        """
+        extracted = [e for e in await self._extract(scene) if isinstance(e, SlotSet)]
         ready = scene.after(extracted)
         filled = {s: v for s in self._form.required_slots if (v := ready.tracker.slots.get(s)) is not None}
         validated = await self._validate(filled, ready)
         settled = {e.name for e in validated if isinstance(e, SlotSet)}
-        return [*validated, *(e for e in extracted if not (isinstance(e, SlotSet) and e.name in settled))]
+        return [*validated, *(e for e in extracted if e.name not in settled)]
 
     async def step(self, scene: Scene, so_far: Sequence[Event]) -> list[Event]:
         validated: list[Event] = []

@@ -27,7 +27,7 @@ def message_from_variation(variation: ResponseVariation) -> dict[str, Any]:
         "id": variation.id,
         "channel": variation.channel,
         "condition": None if conditions is None else [_condition(c.slot, c.value) for c in conditions],
-        "metadata": None if variation.metadata is None else dict(variation.metadata),
+        "metadata": variation.metadata,
     }
     return {k: v for k, v in fields.items() if v is not None}
 

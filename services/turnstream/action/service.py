@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[pb.RunActionRequest, pb.RunActionResponse]
 
 LEFT_FOR_ANSWER_S = 0.5
+REST = "rest"
+RESPONSES_OF_REST = "collector"
 
 
 class ActionService(action_pb2_grpc.ActionDispatchServicer):
@@ -79,13 +81,18 @@ class ActionService(action_pb2_grpc.ActionDispatchServicer):
             events=tuple([_event(message) for message in request.tracker.events]),
             server=self._server or NoActionServer(),
             other_engine=self._other_engine or NoOtherEngine(),
-            channel=request.channel or tracker.latest_input_channel or "",
+            channel=_said_over(request.channel or tracker.latest_input_channel or ""),
             idempotency_key=request.idempotency_key,
             metadata=map_from_proto(request.metadata),
             deadline=deadline,
             now=self._clock(),
             chance=random.Random(seed),
         )
+
+
+def _said_over(channel: str) -> str:
+    """The name that a response's `channel` is compared with: the REST channel's answers are collected first."""
+    return RESPONSES_OF_REST if channel == REST else channel
 
 
 def _event(message: EventProto) -> Event:

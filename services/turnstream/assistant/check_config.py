@@ -124,10 +124,12 @@ def _check_order(pipeline: Sequence[Component], problems: Problems) -> None:
             (NEEDS_TOKENIZER, (TokenizerOptions,), "a tokenizer, such as WhitespaceTokenizer,"),
             (NEEDS_FEATURES, FEATURIZERS, "a featurizer, such as CountVectorsFeaturizer,"),
             (NEEDS_INTENT, CLASSIFIERS, "an intent classifier, such as DIETClassifier,"),
-            ((EntitySynonymMapperOptions,), EXTRACTORS, "an entity extractor, such as DIETClassifier,"),
         ):
             if isinstance(options, needy) and not any(isinstance(o, given) for o in before):
                 _error(component, f"needs {what} before it in the pipeline.", problems)
+        if isinstance(options, EntitySynonymMapperOptions) and not any(isinstance(o, EXTRACTORS) for o in before):
+            what = f"{component.config.name} has no effect: no entity extractor is before it in the pipeline."
+            problems.warning(component.config.location, what)
         is_too_early = not any(isinstance(o, SpacyNLPOptions) for o in before)
         if isinstance(options, NEEDS_SPACY) and is_too_early and _names_spacy(pipeline):
             _error(component, "needs SpacyNLP before it in the pipeline.", problems)

@@ -4,7 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from turnstream.assistant.components import RulePolicyOptions, read_options
-from turnstream.assistant.domain import RESPONSE_PREFIX, RETRIEVAL_SEPARATOR, SESSION_METADATA_SLOT, Domain
+from turnstream.assistant.domain import (
+    RESPONSE_PREFIX,
+    RETRIEVAL_SEPARATOR,
+    SESSION_METADATA_SLOT,
+    SLOT_TYPES_THAT_NEED_A_VALUE,
+    Domain,
+)
 from turnstream.assistant.location import Location
 from turnstream.assistant.problems import Problems, closest, nearest
 from turnstream.assistant.project import Project
@@ -57,6 +63,7 @@ class _Names:
             self._check_action(step, what)
         elif isinstance(step, SlotStep):
             self._look_up("slot", step.name, self._slots, step.location, what)
+            self._check_value(step, what)
         elif isinstance(step, ActiveLoopStep) and step.name is not None:
             self._look_up("form", step.name, self._actions, step.location, what)
         elif isinstance(step, CheckpointStep):
@@ -73,6 +80,12 @@ class _Names:
             section = "entities" if kind == "entity" else f"{kind}s"
             hint = f"Did you mean '{close}'?" if close is not None else f"Add it to '{section}' in the domain."
             self._problems.error(location, message, hint)
+
+    def _check_value(self, step: SlotStep, what: str) -> None:
+        slot = self._domain.slots.get(step.name)
+        if step.by_name_only and slot is not None and slot.type in SLOT_TYPES_THAT_NEED_A_VALUE:
+            message = f"{what} names the {slot.type} slot '{slot.name}' without a value: that means that it is not set."
+            self._problems.warning(step.location, message, f"Write '{slot.name}: VALUE', or '{slot.name}: null'.")
 
     def _check_user(self, step: UserStep, what: str) -> None:
         if step.intent is not None:

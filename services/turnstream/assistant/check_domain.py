@@ -1,6 +1,7 @@
 """Whether the parts of a domain fit together."""
 
 from turnstream.assistant.domain import (
+    DEFAULT_ACTIONS,
     REQUESTED_SLOT,
     RESPONSE_PREFIX,
     SESSION_METADATA_SLOT,
@@ -25,10 +26,23 @@ def check_domain(project: Project, problems: Problems) -> None:
         for mapping in slot.mappings:
             _check_mapping(slot, mapping, domain, problems)
     _check_listed_responses(project, problems)
+    _check_texts(domain, problems)
+
+
+def _check_texts(domain: Domain, problems: Problems) -> None:
+    """A text that the assistant says by itself must not be the name of an action, which would be run in its place."""
+    names = {*domain.responses, *domain.forms, *domain.actions, *DEFAULT_ACTIONS}
+    for text in domain.e2e_actions:
+        if text in names:
+            hint = "Remove it there, or write 'action:' in place of 'bot:' in a story."
+            problems.error(_file_of(domain), f"The text '{text}' in 'e2e_actions' is the name of an action.", hint)
 
 
 def _check_form(form: Form, domain: Domain, problems: Problems) -> None:
     what = f"The form '{form.name}'"
+    if form.name in domain.responses or form.name in DEFAULT_ACTIONS:
+        other = "a response" if form.name in domain.responses else "a default action"
+        problems.error(form.location, f"{what} has the name of {other}.", "Rename it.")
     for name in form.required_slots:
         slot = domain.slots.get(name)
         if slot is None:
@@ -58,8 +72,8 @@ def _check_mapping(slot: Slot, mapping: SlotMapping, domain: Domain, problems: P
             problems.error(mapping.location, message, nearest(loop, domain.forms))
         requested = condition.requested_slot
         if requested is not None and requested not in domain.slots:
-            message = f"{what} has a condition on the slot '{requested}', which is not in the domain."
-            problems.error(mapping.location, message, nearest(requested, set(domain.slots) - BUILT_IN_SLOTS))
+            message = f"{what} has a condition on the slot '{requested}', which is not in the domain: it never holds."
+            problems.warning(mapping.location, message, nearest(requested, set(domain.slots) - BUILT_IN_SLOTS))
 
 
 def _check_entity(what: str, mapping: SlotMapping, domain: Domain, problems: Problems) -> None:
@@ -77,11 +91,15 @@ def _check_entity(what: str, mapping: SlotMapping, domain: Domain, problems: Pro
 def _check_listed_responses(project: Project, problems: Problems) -> None:
     domain = project.domain
     retrieval = {RESPONSE_PREFIX + name for name in domain.retrieval_intents}
-    location = next((i.location for i in domain.intents.values() if i.location != NOWHERE), NOWHERE)
     for name in domain.actions:
         if name.startswith(RESPONSE_PREFIX) and name not in domain.responses and name not in retrieval:
             message = f"The action '{name}' is listed but has no response: it would say nothing."
-            problems.warning(Location(location.file), message, nearest(name, domain.responses))
+            problems.warning(_file_of(domain), message, nearest(name, domain.responses))
+
+
+def _file_of(domain: Domain) -> Location:
+    """The file of what has no place of its own: that of the first intent."""
+    return Location(next((i.location for i in domain.intents.values() if i.location != NOWHERE), NOWHERE).file)
 
 
 def used_by_forms(domain: Domain) -> set[str]:

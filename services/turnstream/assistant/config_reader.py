@@ -5,6 +5,7 @@ from typing import Any
 
 from turnstream.assistant.action_endpoint import check_action_endpoint
 from turnstream.assistant.config import ComponentConfig, Endpoint, Endpoints, ModelConfig
+from turnstream.assistant.domain_files import check_sections
 from turnstream.assistant.fields import Fields, list_of, shown
 from turnstream.assistant.location import Location
 from turnstream.assistant.nlg_endpoint import check_nlg_endpoint
@@ -39,9 +40,10 @@ FULL_CONFIG_IMPORTERS = ("RasaFileImporter", "MultiProjectImporter")
 
 def read_config(root: Node, problems: Problems) -> ModelConfig:
     """Read a config. Components are read as written: `components.read_component` checks their keys."""
-    fields = Fields.of(root, "The config", CONFIG_KEYS, problems)
+    fields = Fields.of(root, "The config", None, problems)
     if fields is None:
         return ModelConfig(location=root.location)
+    check_sections(root, CONFIG_KEYS, problems)
     recipe = fields.text("recipe") if fields.has_value("recipe") else None
     if recipe is not None and recipe not in RECIPES:
         hint = nearest(recipe, RECIPES)

@@ -60,6 +60,9 @@ INTENT_NLU_FALLBACK = "nlu_fallback"
 DEFAULT_INTENTS = (INTENT_RESTART, INTENT_BACK, INTENT_OUT_OF_SCOPE, INTENT_SESSION_START, INTENT_NLU_FALLBACK)
 
 SLOT_TYPES = ("text", "bool", "categorical", "float", "list", "any")
+SLOT_TYPES_THAT_NEED_A_VALUE = ("bool", "float", "categorical")
+"""Named in a story without a value, a slot of these types counts as not set; of the others, as set."""
+
 CATEGORICAL_OTHER = "__other__"
 MAPPING_TYPES = ("from_entity", "from_text", "from_intent", "from_trigger_intent", "custom")
 
@@ -85,7 +88,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class MappingCondition:
-    """`has_active_loop` tells `active_loop: null` (no loop may be active) from a condition without that key."""
+    """Where `active_loop` is null, or left out (`has_active_loop` false), no loop may be active."""
 
     active_loop: str | None = None
     requested_slot: str | None = None
@@ -103,6 +106,8 @@ class SlotMapping:
     value: Any = None
     action: str | None = None
     conditions: tuple[MappingCondition, ...] = ()
+    written: str = ""
+    """The mapping as it stands in the file, as JSON with sorted keys; empty for one made in memory."""
     location: Location = NOWHERE
 
 
@@ -157,7 +162,7 @@ class ResponseVariation:
     channel: str | None = None
     conditions: tuple[ResponseCondition, ...] | None = None
     id: str | None = None
-    metadata: Mapping[str, Any] | None = None
+    metadata: Any = None
     location: Location = NOWHERE
 
 
@@ -197,6 +202,11 @@ class Domain:
     def custom_actions(self) -> frozenset[str]:
         """Listed actions that an action server runs: neither a response nor a form (overridden defaults included)."""
         return frozenset(a for a in self.actions if not a.startswith(RESPONSE_PREFIX) and a not in self.forms)
+
+    @cached_property
+    def loops(self) -> frozenset[str]:
+        """What can be the active loop."""
+        return frozenset((*self.forms, ACTION_TWO_STAGE_FALLBACK))
 
     @cached_property
     def retrieval_intents(self) -> frozenset[str]:

@@ -63,7 +63,7 @@ class DomainPart:
     session: SessionConfig | None = None
     written: dict[str, dict[str, Any]] = field(default_factory=dict)
     unknown: dict[str, Any] = field(default_factory=dict)
-    """Top-level keys without a meaning, which Rasa shows in its JSON all the same."""
+    """Top-level keys without a meaning here, which Rasa shows in its JSON all the same."""
 
 
 def read_domain_part(root: Node, problems: Problems) -> DomainPart:
@@ -82,10 +82,19 @@ def read_domain_part(root: Node, problems: Problems) -> DomainPart:
     if responses is not None:
         part.responses = read_responses(responses, problems)
         part.written["responses"] = dict(responses.plain()) if responses.mapping is not None else {}
-    part.e2e_actions = fields.texts("e2e_actions")
+    part.e2e_actions = _read_e2e_actions(fields, problems)
     part.session = _read_session(fields, problems)
-    part.unknown = {str(key): fields.plain(key) for key in fields if key not in FILE_KEYS}
+    if part.session is not None:
+        part.written["session_config"] = fields.plain("session_config")
+    part.unknown = {str(key): fields.plain(key) for key in fields if key not in FILE_KEYS or key == "config"}
     return part
+
+
+def _read_e2e_actions(fields: Fields, problems: Problems) -> tuple[str, ...]:
+    texts = fields.texts("e2e_actions") if fields.has_value("e2e_actions") else ()
+    for text in sorted({text for text in texts if texts.count(text) > 1}):
+        problems.error(fields.at("e2e_actions"), f"'{text}' is listed twice in 'e2e_actions'.", "Remove one.")
+    return tuple(dict.fromkeys(texts))
 
 
 def _version_of(fields: Fields) -> str | None:
@@ -131,8 +140,18 @@ def _named_list(fields: Fields, key: str, part: DomainPart, problems: Problems, 
             problems.error(item.location, f"'{name}' is listed twice in '{key}'; the first is in line {first}.")
             continue
         found[name] = read(name, properties, item.location, problems)
-        written[name] = item.plain()
+        written[name] = _as_rasa_shows(item.plain())
     return found
+
+
+def _as_rasa_shows(item: Any) -> Any:
+    """As written, but that no entities are an empty list."""
+    if not isinstance(item, dict) or not all(isinstance(properties or {}, dict) for properties in item.values()):
+        return item
+    return {
+        name: {key: [] if key == "use_entities" and not value else value for key, value in (properties or {}).items()}
+        for name, properties in item.items()
+    }
 
 
 def _name_and_properties(item: Node, key: str, problems: Problems) -> tuple[str | None, Fields | None]:
@@ -162,7 +181,7 @@ def _read_intent(name: str, fields: Fields | None, location: Location, problems:
     return WrittenIntent(
         name,
         use_entities=_entities_used(fields),
-        ignore_entities=fields.texts("ignore_entities") if fields.has_value("ignore_entities") else (),
+        ignore_entities=fields.texts("ignore_entities"),
         is_retrieval=fields.flag("is_retrieval_intent", False),
         location=location,
     )
@@ -204,9 +223,14 @@ def _read_session(fields: Fields, problems: Problems) -> SessionConfig | None:
     if session is None:
         return None
     default = SessionConfig()
-    minutes = session.number("session_expiration_time", default.expiration_minutes)
+    minutes = default.expiration_minutes
+    if session.has_value("session_expiration_time"):
+        minutes = session.number("session_expiration_time", minutes)
     if minutes < 0:
         problems.error(session.at("session_expiration_time"), f"'session_expiration_time' is negative ({minutes}).")
+    if "carry_over_slots_to_new_session" in session and not session.has_value("carry_over_slots_to_new_session"):
+        # As in Rasa: a key without a value.
+        return SessionConfig(minutes, carry_over_slots=False)
     return SessionConfig(minutes, session.flag("carry_over_slots_to_new_session", default.carry_over_slots))
 
 

@@ -57,7 +57,7 @@ def merge_domain(parts: Sequence[DomainPart], additions: DataAdditions, problems
         intents=intents,
         entities=entities,
         slots=slots,
-        responses={**_merged("responses", parts), **_only_new(additions.responses, parts)},
+        responses={**_merged("responses", parts), **additions.responses},
         actions=tuple(dict.fromkeys([*actions, *retrieval_actions])),
         forms=forms,
         e2e_actions=tuple(dict.fromkeys([*texts, *sorted(additions.bot_texts)])),
@@ -65,12 +65,6 @@ def merge_domain(parts: Sequence[DomainPart], additions: DataAdditions, problems
         actions_with_domain=frozenset(marked) if marked else None,
     )
     return replace(domain, source=_source(domain, parts, additions))
-
-
-def _only_new(
-    responses: Mapping[str, tuple[ResponseVariation, ...]], parts: Sequence[DomainPart]
-) -> dict[str, tuple[ResponseVariation, ...]]:
-    return {name: value for name, value in responses.items() if not any(name in part.responses for part in parts)}
 
 
 def _merged(section: str, parts: Sequence[DomainPart]) -> dict[str, Any]:
@@ -181,7 +175,7 @@ def _source(domain: Domain, parts: Sequence[DomainPart], additions: DataAddition
         written["intents"][name] = {name: {**known, "used_entities": used, "is_retrieval_intent": True}}
         written["actions"].setdefault(RESPONSE_PREFIX + name, RESPONSE_PREFIX + name)
     for name, variations in additions.written_responses.items():
-        written["responses"].setdefault(name, variations)
+        written["responses"][name] = variations
     source: dict[str, Any] = {"version": versions[0] if versions else FORMAT_VERSION}
     sections: dict[str, Any] = {
         "intents": [written["intents"][name] for name in sorted(written["intents"])],
@@ -195,8 +189,13 @@ def _source(domain: Domain, parts: Sequence[DomainPart], additions: DataAddition
     source |= {key: value for key, value in sections.items() if value}
     for part in reversed(parts):
         source |= part.unknown
-    source["session_config"] = {
-        "session_expiration_time": domain.session.expiration_minutes,
-        "carry_over_slots_to_new_session": domain.session.carry_over_slots,
-    }
+    default = SessionConfig()
+    written_sessions = [p.written["session_config"] for p in parts if p.session is not None and p.session != default]
+    source["session_config"] = next(
+        iter(written_sessions),
+        {
+            "session_expiration_time": default.expiration_minutes,
+            "carry_over_slots_to_new_session": default.carry_over_slots,
+        },
+    )
     return source

@@ -86,7 +86,7 @@ def holds_only_domain(root: Node) -> bool:
 def check_version(root: Node, problems: Problems) -> None:
     """An error for a version that is no text or is unknown, a warning for an old one. No version means the latest."""
     node = (root.mapping or {}).get("version")
-    if node is None:
+    if node is None or node.value is None:
         return
     if not isinstance(node.value, str):
         problems.error(node.location, f"'version' must be a text, not {node.value!r}.", f"Write '\"{node.value}\"'.")

@@ -10,9 +10,11 @@ FORM_KEYS = ("required_slots", "ignored_intents")
 
 
 def read_form(name: str, node: Node, location: Location, problems: Problems) -> Form | None:
-    """Read a form; a form without a value has no required slots of its own."""
+    """Read a form; one without required slots has those that its validator names."""
     if node.value is None:
-        return Form(name, location=location)
+        hint = f"Write '{name}: {{required_slots: [...]}}', with an empty list where its validator names them."
+        problems.error(location, f"The form '{name}' has a colon but no properties.", hint)
+        return None
     fields = Fields.of(node, f"The form '{name}'", FORM_KEYS, problems)
     if fields is None:
         return None

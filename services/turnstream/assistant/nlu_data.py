@@ -3,8 +3,9 @@
 Format: https://rasa.com/docs/rasa/training-data-format#nlu-training-data.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from turnstream.assistant.location import NOWHERE, Location
@@ -64,3 +65,19 @@ class NluData:
     synonyms: Mapping[str, str] = field(default_factory=dict)
     regexes: tuple[RegexPattern, ...] = ()
     lookups: tuple[LookupTable, ...] = ()
+
+    @property
+    def distinct(self) -> "NluData":
+        """Without the examples that only repeat an earlier one: same text, intent, entities and metadata.
+
+        Rasa trains and tests on these.
+        """
+        first: dict[Hashable, Example] = {}
+        for example in self.examples:
+            first.setdefault(_content(example), example)
+        return replace(self, examples=tuple(first.values()))
+
+
+def _content(example: Example) -> Hashable:
+    metadata = json.dumps(example.metadata, sort_keys=True, default=str)
+    return example.text, example.intent, example.entities, metadata

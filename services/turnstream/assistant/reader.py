@@ -108,6 +108,8 @@ def read_into(paths: ProjectPaths, problems: Problems) -> Reading:
         nlu.retrieval_intents(), nlu.responses, nlu.written_responses, _bot_texts(stories.stories)
     )
     domain = _read_domain(paths, imported, additions, files, problems)
+    if paths.domain and (stories.stories or stories.rules) and len(problems.errors) == errors_before:
+        _check_that_domain_says_something(domain, files.shown(paths.domain[0]), problems)
     names_are_known = len(problems.errors) == errors_before
     problems.errors.extend(story_problems.errors)
     project = Project(
@@ -154,9 +156,6 @@ def _read_data(
         root = files.read(path)
         if root is None or (root.mapping is not None and holds_only_domain(root)) or _is_config(path, root):
             continue
-        root = files.read_mapping(path)
-        if root is None:
-            continue
         if not any(key in DATA_KEYS for key in root.mapping or {}):
             problems.warning(Location(root.file), "The file has no training data and is skipped.")
             continue
@@ -196,6 +195,13 @@ def _read_domain(
         if root is not None and root.mapping is not None and holds_only_domain(root):
             parts.append(read_domain_part(root, problems))
     return merge_domain(parts, additions, problems)
+
+
+def _check_that_domain_says_something(domain: Domain, file: str, problems: Problems) -> None:
+    """One error in place of one for each name that the stories and rules use."""
+    if not (set(domain.source or ()) - {"version", "session_config", "e2e_actions"}):
+        hint = "Add the intents and responses that stories and rules name."
+        problems.error(Location(file), "The domain is empty.", hint)
 
 
 def _read_endpoints(path: Path | None, files: Files, problems: Problems) -> Endpoints:

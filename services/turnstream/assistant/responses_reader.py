@@ -56,18 +56,23 @@ def _read_variation(name: str, node: Node, problems: Problems) -> ResponseVariat
     if not fields.node.mapping:
         problems.error(fields.location, f"{what} is empty.", "Give it a 'text' or a 'custom' payload.")
         return None
+    if not fields.has_value("text") and not fields.has_value("custom"):
+        if set(fields) <= set(VARIATION_KEYS):
+            problems.error(fields.location, f"{what} has no 'text'.", "Add 'text: \"\"' where it has nothing to say.")
+        return None
+    fields.text("button_type", null_ok=True)
     return ResponseVariation(
-        text=fields.text("text", empty_ok=True),
+        text=fields.text("text", empty_ok=True, null_ok=True),
         buttons=_read_buttons("buttons", fields, problems),
         quick_replies=_read_buttons("quick_replies", fields, problems),
         elements=fields.maps("elements"),
         image=fields.text("image", null_ok=True),
-        attachment=fields.plain("attachment"),
-        custom=fields.plain("custom"),
+        attachment=_read_mapping("attachment", fields, problems),
+        custom=_read_mapping("custom", fields, problems),
         channel=fields.text("channel", null_ok=True),
         conditions=_read_conditions(what, fields, problems),
         id=fields.text("id", null_ok=True),
-        metadata=_read_metadata(fields, problems),
+        metadata=fields.plain("metadata"),
         location=fields.location,
     )
 
@@ -76,21 +81,24 @@ def _read_buttons(key: str, fields: Fields, problems: Problems) -> tuple[dict[st
     for node in fields.get(key).items or [] if fields.has_value(key) else []:  # type: ignore[union-attr]
         button = Fields(node, f"{fields.what}: a button", problems)
         if node.mapping is not None and key == "buttons":
-            button.text("title", required=True, empty_ok=True)
+            if "title" not in button:
+                problems.warning(button.location, f"{button.what} has no 'title'.", "It is what the user sees.")
+            for part in ("title", "payload"):
+                button.text(part, empty_ok=True)
     return fields.maps(key)
 
 
-def _read_metadata(fields: Fields, problems: Problems) -> dict[str, Any] | None:
-    node = fields.get("metadata")
-    if node is None or node.value is None:
+def _read_mapping(key: str, fields: Fields, problems: Problems) -> dict[str, Any] | None:
+    node = fields.get(key)
+    if node is None or Fields.of(node, f"{fields.what}: '{key}'", None, problems) is None:
         return None
-    inner = Fields.of(node, f"{fields.what}: 'metadata'", None, problems)
-    return inner.node.plain() if inner is not None else None
+    value: dict[str, Any] = node.plain()
+    return value
 
 
 def _read_conditions(what: str, fields: Fields, problems: Problems) -> tuple[ResponseCondition, ...] | None:
     node = fields.get("condition")
-    if node is None:
+    if node is None or node.value is None:
         return None
     found = []
     for item in list_of(node, f"{what}: 'condition'", problems):

@@ -1,5 +1,6 @@
 """A slot of the domain and its mappings."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,12 @@ COMMON_KEYS = (
 )
 TYPE_KEYS: Mapping[str, tuple[str, ...]] = {"categorical": ("values",), "float": ("min_value", "max_value")}
 MAPPING_KEYS = ("type", "entity", "role", "group", "intent", "not_intent", "value", "action", "conditions")
+RASA_CLASSES: Mapping[str, str] = {
+    f"rasa.shared.core.slots.{kind}Slot": name
+    for kind, name in zip(("Text", "Boolean", "Categorical", "Float", "List", "Any"), SLOT_TYPES, strict=True)
+}
+"""The built-in types by the paths of their classes."""
+
 REQUIRED_BY_TYPE: Mapping[str, str] = {"from_entity": "entity", "from_intent": "value", "from_trigger_intent": "value"}
 
 
@@ -44,10 +51,10 @@ def read_slot(name: str, node: Node, location: Location, problems: Problems) -> 
         hint = "Add them, or 'mappings: [{type: custom}]' where only actions set it."
         problems.error(location, f"The slot '{name}' has no 'mappings'.", hint)
     mappings = (read_mapping(name, item, problems) for item in _mapping_nodes(fields, problems))
-    influences = fields.flag("influence_conversation", kind != "any")
+    influences = _read_influence(name, fields, problems, default=kind != "any")
     if influences and kind == "any":
         message = f"The slot '{name}' of type 'any' cannot influence the conversation."
-        problems.warning(fields.at("influence_conversation"), message, "Choose another type, or remove the key.")
+        problems.error(fields.at("influence_conversation"), message, "Choose another type, or remove the key.")
     low, high = _read_range(name, fields, problems) if kind == "float" else (0.0, 1.0)
     return Slot(
         name,
@@ -64,10 +71,19 @@ def read_slot(name: str, node: Node, location: Location, problems: Problems) -> 
     )
 
 
+def _read_influence(name: str, fields: Fields, problems: Problems, *, default: bool) -> bool:
+    """A key without a value means false, as in Rasa; who wrote it may have thought otherwise."""
+    if "influence_conversation" not in fields or fields.has_value("influence_conversation"):
+        return fields.flag("influence_conversation", default)
+    message = f"The slot '{name}': 'influence_conversation' has no value: it counts as false."
+    problems.warning(fields.at("influence_conversation"), message, "Write true or false.")
+    return False
+
+
 def _read_type(name: str, fields: Fields, problems: Problems) -> str | None:
     kind = fields.text("type", required=True)
     if kind is None or kind in SLOT_TYPES or "." in kind:
-        return kind
+        return RASA_CLASSES.get(kind or "", kind)
     hint = nearest(kind, SLOT_TYPES)
     if kind == "unfeaturized":
         hint = "Use the type 'text' with 'influence_conversation: false'."
@@ -81,7 +97,7 @@ def _mapping_nodes(fields: Fields, problems: Problems) -> list[Node]:
 
 def _read_values(name: str, fields: Fields, problems: Problems) -> tuple[Any, ...]:
     node = fields.get("values")
-    if node is None or node.value == []:
+    if node is None or node.value is None or node.value == []:
         problems.warning(fields.location, f"The categorical slot '{name}' has no 'values': any value is '__other__'.")
         return ()
     values = [item.plain() for item in list_of(node, f"The slot '{name}': 'values'", problems)]
@@ -97,9 +113,8 @@ def _read_range(name: str, fields: Fields, problems: Problems) -> tuple[float, f
         key = "min_value" if "min_value" in fields else "max_value"
         message = f"The float slot '{name}' has a 'min_value' ({low}) that is not below its 'max_value' ({high})."
         problems.error(fields.at(key), message)
-    initial = fields.plain("initial_value")
-    is_number = isinstance(initial, (int, float)) and not isinstance(initial, bool)
-    if is_number and not low <= initial <= high:
+    initial = fields.number("initial_value", low) if fields.has_value("initial_value") else low
+    if low < high and not low <= initial <= high:
         message = f"The slot '{name}' has an initial value ({initial}) outside of its range."
         problems.warning(fields.at("initial_value"), message)
     return low, high
@@ -116,8 +131,8 @@ def read_mapping(slot: str, node: Node, problems: Problems) -> SlotMapping | Non
         problems.error(fields.at("type"), f"{what} has the unknown type '{kind}'.", nearest(kind, MAPPING_TYPES))
         return None
     needed = REQUIRED_BY_TYPE.get(kind)
-    if needed is not None and needed not in fields:
-        problems.error(fields.location, f"{what} of type '{kind}' needs the key '{needed}'.")
+    if needed is not None and not fields.has_value(needed):
+        problems.error(fields.location, f"{what} of type '{kind}' needs a value for the key '{needed}'.")
         return None
     return SlotMapping(
         kind,
@@ -129,6 +144,7 @@ def read_mapping(slot: str, node: Node, problems: Problems) -> SlotMapping | Non
         value=fields.plain("value"),
         action=fields.text("action", null_ok=True),
         conditions=_read_conditions(what, fields, problems),
+        written=json.dumps(node.plain(), sort_keys=True, default=str),
         location=fields.location,
     )
 
@@ -143,7 +159,7 @@ def _read_conditions(what: str, fields: Fields, problems: Problems) -> tuple[Map
         loop = condition.text("active_loop") if condition.has_value("active_loop") else None
         requested = condition.text("requested_slot") if condition.has_value("requested_slot") else None
         if not has_loop:
-            hint = "Name a form, or write 'active_loop: null'."
-            problems.warning(condition.location, f"{what}: a condition without 'active_loop' never holds.", hint)
+            message = f"{what}: a condition without 'active_loop' holds only where no form is active."
+            problems.warning(condition.location, message, "Name a form, or write 'active_loop: null'.")
         found.append(MappingCondition(loop, requested, has_loop))
     return tuple(found)

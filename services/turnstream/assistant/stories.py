@@ -3,7 +3,7 @@
 Format: https://rasa.com/docs/rasa/stories and https://rasa.com/docs/rasa/rules.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,12 @@ class OrStep:
 
 
 Step = UserStep | ActionStep | BotStep | SlotStep | ActiveLoopStep | CheckpointStep | OrStep
+
+
+def ends_open(steps: Sequence[Step]) -> bool:
+    """Whether nothing follows a choice at the end: as in Rasa, the whole story or rule then teaches nothing."""
+    last = steps[-1] if steps else None
+    return isinstance(last, OrStep) and len(last.alternatives) > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from turnstream.assistant.stories import (
     StoryEntity,
     TestStory,
     UserStep,
+    ends_open,
 )
 from turnstream.assistant.yaml_nodes import Node
 
@@ -36,7 +37,6 @@ STEP_KEYS = (
     "active_loop",
     "checkpoint",
     "or",
-    "metadata",
 )
 RULE_KEYS = ("rule", "steps", "condition", "conversation_start", "wait_for_user_input", "metadata")
 STORY_KEYS = ("story", "steps", "metadata")
@@ -72,14 +72,18 @@ class StoryCollector:
                 self.problems.warning(root.key_location(key), f"'{key}' is empty.")
                 continue
             for item in list_of(node, f"'{key}'", self.problems):
-                self._read_item(item, is_rule="rule" in (item.mapping or {}) or key == "rules", is_test=is_test)
+                self._read_item(item, "rule" if key == "rules" else "story", is_test=is_test)
 
-    def _read_item(self, item: Node, *, is_rule: bool, is_test: bool) -> None:
-        kind = "rule" if is_rule and "story" not in (item.mapping or {}) else "story"
-        fields = Fields.of(item, f"A {kind}", RULE_KEYS if kind == "rule" else STORY_KEYS, self.problems)
+    def _read_item(self, item: Node, kind: str, *, is_test: bool) -> None:
+        fields = Fields.of(item, f"A {kind}", None, self.problems)
         if fields is None:
             return
-        name = fields.text(kind, required=True)
+        other, section = ("story", "stories") if kind == "rule" else ("rule", "rules")
+        if other in fields and kind not in fields:
+            self.problems.error(fields.at(other), f"A {other} must be in '{section}'.", "Move it there.")
+            return
+        fields.refuse_unknown(RULE_KEYS if kind == "rule" else STORY_KEYS)
+        name = self._name_of(kind, fields)
         if name is None:
             return
         fields.what = f"The {kind} '{name}'"
@@ -87,12 +91,22 @@ class StoryCollector:
         conditions = tuple(self._read_conditions(fields)) if kind == "rule" else ()
         if not steps:
             self.problems.warning(item.location, f"{fields.what} has no steps and is skipped.")
-        elif is_test:
+            return
+        if ends_open(steps):
+            what = f"{fields.what} ends with an 'or': nothing is learned of it."
+            self.problems.warning(item.location, what, "Add an action.")
+        if is_test:
             self.tests.append(TestStory(name, steps, item.location))
-        elif kind == "rule":
+        if kind == "rule":
             self.rules.append(_rule(name, steps, conditions, fields))
         else:
             self.stories.append(Story(name, steps, item.location))
+
+    def _name_of(self, kind: str, fields: Fields) -> str | None:
+        if kind not in fields or fields.has_value(kind):
+            return fields.text(kind, required=True)
+        self.problems.warning(fields.location, f"A {kind} has no name.", f"Name it: '- {kind}: ...'.")
+        return f"in line {fields.location.line}"
 
     def _read_conditions(self, fields: Fields) -> Iterator[SlotStep | ActiveLoopStep]:
         for node in list_of(fields.get("condition"), f"{fields.what}: 'condition'", self.problems):
@@ -100,6 +114,9 @@ class StoryCollector:
             condition = Fields.of(node, f"{fields.what}: a condition", known, self.problems)
             if condition is None:
                 continue
+            if len(list(condition)) > 1:
+                message = f"{fields.what}: a condition has more than one key."
+                self.problems.error(condition.location, message, "Write two conditions.")
             if "active_loop" in condition:
                 yield self._active_loop(condition)
             if "slot_was_set" in condition:
@@ -127,7 +144,8 @@ class StoryCollector:
         elif kind == "action":
             yield from (ActionStep(name, step.at("action")) for name in self._name("action", step))
         elif kind == "bot":
-            yield from (BotStep(text.strip(), step.at("bot")) for text in self._name("bot", step))
+            text = step.text("bot", required=True)
+            yield from [] if text is None else [BotStep(text, step.at("bot"))]
         elif kind == "slot_was_set":
             yield from self._slots(step)
         elif kind == "active_loop":
@@ -140,12 +158,12 @@ class StoryCollector:
             yield from (CheckpointStep(name, slots, step.at("checkpoint")) for name in self._name("checkpoint", step))
 
     def _kind_of(self, step: Fields) -> str | None:
-        """What a step is, after its keys were checked; None where it is nothing (an error, or metadata alone)."""
+        """What a step is, after its keys were checked; None where it is nothing (with an error)."""
         unknown = [key for key in step if key not in STEP_KEYS]
         for key in unknown:
             message = f"{step.what}: unknown key '{key}'."
             self.problems.error(step.at(key), message, nearest(str(key), STEP_KEYS))
-        keys = [key for key in step if key not in unknown and key != "metadata"]
+        keys = [key for key in step if key not in unknown]
         for kind, allowed in KEYS_OF_A_STEP.items():
             if kind in keys or (kind == "user" and "intent" in keys):
                 for key in keys:
@@ -155,7 +173,7 @@ class StoryCollector:
                 return kind
         if keys:
             self.problems.error(step.at(keys[0]), f"{step.what} has '{keys[0]}' but no 'intent'.")
-        elif not unknown and "metadata" not in step:
+        elif not unknown:
             self.problems.error(step.location, f"{step.what} is empty.")
         return None
 
@@ -198,7 +216,7 @@ class StoryCollector:
     def _or(self, step: Fields) -> Iterator[Step]:
         alternatives: list[UserStep | SlotStep] = []
         for item in list_of(step.get("or"), f"{step.what}: 'or'", self.problems):
-            known = ("intent", "user", "entities", "slot_was_set", "metadata")
+            known = ("intent", "user", "entities", "slot_was_set")
             one = Fields.of(item, f"{step.what}: an alternative of 'or'", known, self.problems)
             if one is None:
                 continue
@@ -240,7 +258,7 @@ def _rule(
         name,
         steps,
         conditions=conditions,
-        conversation_start=fields.flag("conversation_start", False),
-        wait_for_user_input=fields.flag("wait_for_user_input", True),
+        conversation_start=fields.has_value("conversation_start") and fields.flag("conversation_start", False),
+        wait_for_user_input=not fields.has_value("wait_for_user_input") or fields.flag("wait_for_user_input", True),
         location=fields.location,
     )

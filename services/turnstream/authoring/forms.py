@@ -80,8 +80,7 @@ def _can_fill(mapping: SlotMapping, form: Form, slot: Slot, usage: Usage) -> boo
 
 
 def _holds(condition: MappingCondition, form: Form, slot: Slot) -> bool:
-    loop = not condition.has_active_loop or condition.active_loop == form.name
-    return loop and condition.requested_slot in (None, slot.name)
+    return condition.active_loop == form.name and condition.requested_slot in (None, slot.name)
 
 
 def _can_be_meant(intent: str, usage: Usage) -> bool:

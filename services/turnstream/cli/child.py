@@ -32,8 +32,11 @@ class Program:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """The variables of a child. The ports of operators are this process's own: a child takes a free one."""
-    grpc = replace(settings.grpc, health_port=-1)
+    """The variables of a child. The ports of operators are this process's own: a child takes a free one.
+
+    Nor has it to wait at its end until others have heard: this process alone asks it.
+    """
+    grpc = replace(settings.grpc, health_port=-1, drain_delay_s=0.0)
     metrics = replace(settings.metrics, port=min(settings.metrics.port, 0))
     return settings_as_environment(replace(settings, grpc=grpc, metrics=metrics))
 

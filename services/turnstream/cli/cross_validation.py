@@ -35,4 +35,6 @@ def trained_fold(paths: ProjectPaths, data: NluData) -> Iterator[Path]:
 
 def _nlu_only(config: Path | None) -> str:
     content = yaml.safe_load(config.read_text(encoding="utf-8")) if config is not None and config.is_file() else {}
-    return yaml.safe_dump({**(content or {}), "policies": []}, sort_keys=False, allow_unicode=True)
+    # Nothing is learned by it; a domain with forms is refused without it.
+    policies = [{"name": "RulePolicy"}]
+    return yaml.safe_dump({**(content or {}), "policies": policies}, sort_keys=False, allow_unicode=True)

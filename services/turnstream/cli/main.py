@@ -45,6 +45,11 @@ OPERATORS = {
     "model-server": LazyCommand("serve", "model_server", "Serve SavedModels as TensorFlow Serving does."),
 }
 COMMANDS = AUTHORS | OPERATORS
+ABSENT = {
+    "evaluate": "'turnstream export' writes every event as JSON lines: look for markers there, or in the inspector.",
+    "telemetry": "Nothing is reported to anybody.",
+    "x": "There is no Rasa X; 'turnstream run --inspect' shows conversations.",
+}
 
 
 class LazyGroup(NearestGroup):
@@ -82,6 +87,7 @@ def _show_version(context: click.Context, parameter: click.Parameter, wanted: bo
 
 @click.group(
     cls=LazyGroup,
+    absent=ABSENT,
     epilog=examples(
         "turnstream init my-assistant --train     a new project, trained",
         "turnstream shell                         talk to it in the terminal",

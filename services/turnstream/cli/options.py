@@ -50,13 +50,19 @@ def _repeated(args: list[str], many: set[str], commands: set[str]) -> list[str]:
     return spread
 
 
+data_option = click.option(
+    "--data", multiple=True, help="Files or folders with NLU data, stories and rules.  [default: data]"
+)
+domain_option = click.option(
+    "-d", "--domain", help="Domain file or folder.  [default: domain.yml, or the folder domain]"
+)
+
+
 def project_options(command: F) -> F:
     """`--config --domain --data`, each with the default of a project's own folder."""
     for option in (
-        click.option(
-            "--data", multiple=True, help="Files or folders with NLU data, stories and rules.  [default: data]"
-        ),
-        click.option("-d", "--domain", help="Domain file or folder.  [default: domain.yml, or the folder domain]"),
+        data_option,
+        domain_option,
         click.option("-c", "--config", type=FILE, help="Model configuration.  [default: config.yml]"),
     ):
         command = option(command)

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,9 +25,11 @@ from turnstream.cli.options import (
     DEFAULT_MODELS,
     FILE,
     LogChoice,
+    ManyValues,
     ManyValuesGroup,
+    data_option,
+    domain_option,
     log_options,
-    project_options,
     project_paths,
     read_settings,
 )
@@ -79,6 +81,7 @@ _fail_option = click.option("--fail-on-prediction-errors", is_flag=True, help="E
 @click.group(
     cls=ManyValuesGroup,
     invoke_without_command=True,
+    absent={"e2e": "Write 'turnstream test core --e2e'."},
     epilog=examples("turnstream test", "turnstream test --stories tests/test_stories.yml --fail-on-prediction-errors"),
 )
 @_model_option
@@ -134,11 +137,23 @@ def core(
 
 
 @test.command(
-    epilog=examples("turnstream test nlu --nlu data/nlu.yml", "turnstream test nlu --cross-validation --folds 3")
+    cls=ManyValues,
+    epilog=examples(
+        "turnstream test nlu --nlu data/nlu.yml",
+        "turnstream test nlu --cross-validation --folds 3",
+        "turnstream test nlu --config config.yml other.yml",
+    ),
 )
 @_model_option
 @_nlu_option
-@project_options
+@click.option(
+    *("-c", "--config", "configs"),
+    type=FILE,
+    multiple=True,
+    help="Model configuration for cross-validation; several are compared.  [default: config.yml]",
+)
+@domain_option
+@data_option
 @_output_options
 @click.option("--cross-validation", is_flag=True, help="Train on parts of the data, test on the others.")
 @click.option("-f", "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Parts of the data.")
@@ -146,7 +161,7 @@ def core(
 def nlu(
     model: Path,
     nlu_data: Path | None,
-    config: Path | None,
+    configs: tuple[Path, ...],
     domain: str | None,
     data: tuple[str, ...],
     out: Path,
@@ -159,11 +174,16 @@ def nlu(
 ) -> None:
     """NLU data only."""
     output = Output(out, not no_plot, not no_errors, successes)
-    if cross_validation:
-        given = (str(nlu_data),) if nlu_data else data
-        _cross_validate(project_paths(config, domain, given), folds, output, log)
-    else:
+    if not cross_validation and len(configs) < 2:
         _run(model, _paths(nlu_data, None), output, log, nlu=True, core=False)
+        return
+    given = (str(nlu_data),) if nlu_data else data
+    projects = [project_paths(config, domain, given) for config in configs or (None,)]
+    if len(projects) > 1:
+        _compare(projects, folds, output, log)
+    else:
+        _cross_validate(projects[0], folds, output, log)
+        _print_place(terminal(), output)
 
 
 def _end(failed: int) -> None:
@@ -218,7 +238,7 @@ def _run(
 ) -> int:
     """How many test stories failed. Raises CommandError."""
     project = _read(paths)
-    examples = tuple(e for e in project.nlu.examples if e.intent) if nlu else ()
+    examples = tuple(e for e in project.nlu.distinct.examples if e.intent) if nlu else ()
     tests = project.tests if core else ()
     if not examples and not tests:
         raise CommandError(
@@ -247,11 +267,42 @@ def _run(
     return failed
 
 
-def _cross_validate(paths: ProjectPaths, folds: int, output: Output, log: LogChoice) -> None:
+def _compare(projects: Sequence[ProjectPaths], folds: int, output: Output, log: LogChoice) -> None:
+    """The same data by several configs, each with reports in a folder of its own. Raises CommandError."""
+    by_name = {paths.config.stem: paths for paths in projects if paths.config is not None}
+    if len(by_name) < len(projects):
+        raise CommandError("Two of the configs have the same name, and reports are named after them. Rename one.")
+    console, found = terminal(), {}
+    for name, paths in by_name.items():
+        console.print(f"Config {paths.config}", markup=False)
+        found[name] = _f1(_cross_validate(paths, folds, replace(output, folder=output.folder / name), log))
+    _print_comparison(console, found)
+    _print_place(console, output)
+
+
+def _f1(found: NluReports) -> dict[str, float]:
+    """By what is reported: intents and responses weighted, entities micro by token."""
+    whole = {"intents": found.intents, "responses": found.responses}
+    entities = {extractor: report.micro.f1 for extractor, report in found.entities.items()}
+    return {name: report.weighted.f1 for name, report in whole.items() if report is not None} | entities
+
+
+def _print_comparison(console: Console, found: Mapping[str, Mapping[str, float]]) -> None:
+    columns = list(dict.fromkeys(column for figures in found.values() for column in figures))
+    table = Table("config", title="F1", title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, figures in found.items():
+        table.add_row(name, *(f"{figures[column]:.3f}" if column in figures else "" for column in columns))
+    console.print(table)
+
+
+def _cross_validate(paths: ProjectPaths, folds: int, output: Output, log: LogChoice) -> NluReports:
+    """Raises CommandError."""
     from turnstream.cli.cross_validation import trained_fold
 
     project = _read(paths)
-    parts = stratified_folds(project.nlu.examples, folds)
+    parts = stratified_folds(project.nlu.distinct.examples, folds)
     console = terminal()
     understood: list[Understood] = []
     extractors: tuple[str, ...] = ()
@@ -269,7 +320,7 @@ def _cross_validate(paths: ProjectPaths, folds: int, output: Output, log: LogCho
     found = nlu_reports(understood, extractors)
     output.writer().write_nlu(found)
     _print_nlu(console, found)
-    _print_place(console, output)
+    return found
 
 
 async def _understand(subject: Subject, examples: Sequence[Example], console: Console) -> tuple[Understood, ...]:

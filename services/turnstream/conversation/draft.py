@@ -14,7 +14,7 @@ from turnstream.assistant.domain import ACTION_LISTEN
 from turnstream.conversation.loaded import LoadedAssistant
 from turnstream.conversation.replies import replies_of
 from turnstream.dialogue.encoding import encoded_events
-from turnstream.dialogue.events import ActionExecuted, BotUttered, Event, UserUttered
+from turnstream.dialogue.events import ActionExecuted, ActiveLoopChanged, BotUttered, Event, UserUttered
 from turnstream.dialogue.fold import Dialogue
 from turnstream.dialogue.proto import timestamp_to_proto
 
@@ -120,6 +120,13 @@ class TurnDraft:
         """Close a turn that was cut short, so that the next message finds a conversation that waits for it."""
         if not self.listens:
             self.record(ActionExecuted(name=ACTION_LISTEN))
+
+    def leave_lost_loop(self) -> None:
+        """This version may lack the form in which the conversation is: nothing could run it."""
+        loop = self.dialogue.tracker.active_loop
+        if loop is not None and loop.name not in self.assistant.domain.loops:
+            self.fail("conversation", f"the domain has no form '{loop.name}', which was active: it is left")
+            self.record(ActiveLoopChanged())
 
     def forget(self) -> None:
         """Begin anew, as if nothing had ever been said."""

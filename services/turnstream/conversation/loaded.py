@@ -15,6 +15,7 @@ from turnstream.assistant.domain import (
 )
 from turnstream.dialogue.mappings import BUILT_IN_SLOTS
 
+POLICIES = "policy/policies.json"
 SELECTORS = "selection/selectors.json"
 
 
@@ -23,6 +24,7 @@ class LoadedAssistant:
     """One version of an assistant. `policy_window` is how many states policies look at; None: all.
 
     `has_selectors`: messages with features are to be shown to the response selectors.
+    `has_policies`: something can be done about a message; an assistant of NLU alone only understands it.
     """
 
     version: str
@@ -31,6 +33,7 @@ class LoadedAssistant:
     assistant_id: str = ""
     policy_window: int | None = None
     has_selectors: bool = False
+    has_policies: bool = True
 
     @classmethod
     def load(cls, bundle: Bundle) -> Self:
@@ -41,6 +44,7 @@ class LoadedAssistant:
             model_id=bundle.model_id,
             assistant_id=bundle.assistant_id,
             policy_window=bundle.policy_window,
+            has_policies=not bundle.has(POLICIES) or bool(bundle.read_json(POLICIES)["policies"]),
             has_selectors=bundle.has(SELECTORS) and bool(bundle.read_json(SELECTORS)["selectors"]),
         )
 

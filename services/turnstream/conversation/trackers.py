@@ -73,13 +73,16 @@ class TrackersService(TrackersServicer):
         if not self._worker.holds(request.conversation_id):
             FORWARDED_READS.labels("refused").inc()
             raise Unavailable(f"conversation '{request.conversation_id}' is changing hands; try again in a moment")
-        live = await self._read(request.conversation_id)
         try:
-            prediction = await self._predict(live.dialogue)
+            return await self._preview(await self._read(request.conversation_id), request)
         except EarlierEventsNeeded:
-            live = await self._read(request.conversation_id, whole=True)
-            prediction = await self._predict(live.dialogue)
-        tracker = tracker_to_proto(live.dialogue.tracker, (), live.last_turn)
+            return await self._preview(await self._read(request.conversation_id, whole=True), request)
+
+    async def _preview(self, live: LiveDialogue, request: PreviewNextActionRequest) -> PreviewNextActionResponse:
+        """Raises EarlierEventsNeeded, Unavailable."""
+        prediction = await self._predict(live.dialogue)
+        events = _chosen(live.dialogue, request.events, live.last_session_start)
+        tracker = tracker_to_proto(live.dialogue.tracker, events, live.last_turn)
         return PreviewNextActionResponse(prediction=prediction, tracker=tracker)
 
     async def _preview_after(self, request: PreviewNextActionRequest) -> PreviewNextActionResponse:

@@ -45,6 +45,7 @@ from turnstream.dialogue.events import (
 )
 from turnstream.dialogue.fields import EventError
 from turnstream.dialogue.fold import Dialogue
+from turnstream.dialogue.loops import without_unknown_loops
 from turnstream.dialogue.parse_json import entity_to_rasa
 from turnstream.dialogue.parse_proto import entities_from_proto
 from turnstream.dialogue.proto import event_from_proto, parse_from_proto
@@ -182,6 +183,7 @@ class TurnHandler:
         draft.record(_user_message(draft, text, parse, metadata))
 
     async def _begin_session_if_due(self, draft: TurnDraft, metadata: Mapping[str, Any] | None = None) -> None:
+        draft.leave_lost_loop()
         if not sessions.session_is_due(draft.dialogue, draft.now()):
             return
         try:
@@ -198,7 +200,7 @@ class TurnHandler:
         draft.listen()
 
     async def _fill_slots(self, draft: TurnDraft) -> None:
-        if not draft.assistant.extracts_slots:
+        if not (draft.assistant.extracts_slots and draft.assistant.has_policies):
             return
         prediction = PredictNextActionResponse(action=ACTION_EXTRACT_SLOTS, confidence=1.0)
         call = action_call(draft, draft.dialogue, prediction, self._limits)
@@ -213,6 +215,8 @@ class TurnHandler:
 
     async def _act_until_listening(self, draft: TurnDraft) -> None:
         """Predict and run actions until the policies say listen."""
+        if not draft.assistant.has_policies:
+            return
         most = self._settings.max_actions
         actions = 0
         for _ in range(most * _REFUSALS_PER_ACTION):
@@ -252,7 +256,6 @@ class TurnHandler:
         """Add a message (`message_to_add`) and fill slots from it, without acting. Raises ServiceFailedError."""
         draft = self._begin(message, dialogue)
         await self._add_message(draft, message.message_to_add)
-        await self._fill_slots(draft)
         return draft.finish()
 
     async def act(self, message: InboxMessage, dialogue: Dialogue, prediction: PredictNextActionResponse) -> Turn:
@@ -316,6 +319,9 @@ class TurnHandler:
             return
         if not sessions.begins_with_session(events) and not draft.dialogue.event_count:
             await self._begin_session(draft, {})
+        events, wrong = without_unknown_loops(events, draft.assistant.domain)
+        for why in wrong:
+            draft.fail("conversation", why)
         draft.record_as_they_are(events)
         if request.has_effects:
             draft.say(events)
@@ -335,8 +341,9 @@ class TurnHandler:
         await self._begin_session_if_due(draft, metadata)
         if not request.HasField("parse_data"):
             await self._record_message(draft, request.text.strip(), metadata)
-            return
-        draft.record(_user_message(draft, request.text.strip(), parse_from_proto(request.parse_data), metadata))
+        else:
+            draft.record(_user_message(draft, request.text.strip(), parse_from_proto(request.parse_data), metadata))
+        await self._fill_slots(draft)
 
     async def _due_reminder(self, draft: TurnDraft, request: DueReminder) -> None:
         await self._begin_session_if_due(draft)

@@ -22,10 +22,10 @@ Step = dict[str, Any]
 
 
 def stories_yaml(name: str, sessions: Iterable[Sequence[Event]]) -> str:
-    """Sessions in which nobody said anything are left out; several are numbered. Empty where there is no story."""
-    told = [steps for steps in (list(story_steps(events)) for events in sessions) if any("intent" in s for s in steps)]
+    """Sessions without any step are left out; several are numbered. The format's version alone where there is none."""
+    told = [steps for steps in (list(story_steps(events)) for events in sessions) if steps]
     if not told:
-        return ""
+        return training_yaml()
     names = [name] if len(told) == 1 else [f"{name}, story {number}" for number in range(1, len(told) + 1)]
     stories = [{"story": title, "steps": steps} for title, steps in zip(names, told, strict=True)]
     return training_yaml(stories=stories)

@@ -230,6 +230,7 @@ class Dialogue:
     def visible_history(self, window: int | None = None) -> DialogueHistory:
         """`history` without the turns that only rules cover (`hide_rule_turn`), as policies other than rules see it.
 
+        `window` counts no states after `action_unlikely_intent`, which those policies pass over.
         Indices count the states that are not hidden. While a loop that a rule started goes on by itself, the current
         state is hidden as well, and the last state is an earlier one.
         """

@@ -1,6 +1,6 @@
 """The states that policies see, from the chain of applied events."""
 
-from turnstream.assistant.domain import RETRIEVAL_SEPARATOR, Domain
+from turnstream.assistant.domain import ACTION_UNLIKELY_INTENT, RETRIEVAL_SEPARATOR, Domain
 from turnstream.dialogue.applied import EarlierEventsNeeded, Node, Previous, View, view_of
 from turnstream.dialogue.events import ExtractedEntity, ParseData
 from turnstream.dialogue.folding import State
@@ -24,12 +24,15 @@ def shown_states(top: Node, domain: Domain, window: int | None) -> DialogueHisto
     if current is not None:
         states.append(_shown(current, domain))
     step = top.turns.last_shown
-    while step is not None and step.view is not None and _wants_more(states, window):
+    # Policies pass over the states after `action_unlikely_intent`, and want as many others.
+    passed_over = sum(state.previous_action == ACTION_UNLIKELY_INTENT for state in states)
+    while step is not None and step.view is not None and _wants_more(states, window, passed_over):
         if step.seen_shown is None:
             step.seen_shown = _shown(step.view, domain)
         states.append(step.seen_shown)
+        passed_over += step.seen_shown.previous_action == ACTION_UNLIKELY_INTENT
         step = step.view.earlier
-    return _history(states, top.turns.counts.shown + (current is not None), window)
+    return _history(states, top.turns.counts.shown + (current is not None), window, passed_over)
 
 
 def entity_labels(entities: tuple[ExtractedEntity, ...]) -> frozenset[str]:
@@ -47,12 +50,14 @@ def base_intent(name: str | None, domain: Domain) -> str | None:
     return name.split(RETRIEVAL_SEPARATOR, 1)[0]
 
 
-def _wants_more(states: list[DialogueState], window: int | None) -> bool:
-    return window is None or len(states) < window
+def _wants_more(states: list[DialogueState], window: int | None, passed_over: int = 0) -> bool:
+    return window is None or len(states) - passed_over < window
 
 
-def _history(latest_first: list[DialogueState], total: int, window: int | None) -> DialogueHistory:
-    if len(latest_first) < total and _wants_more(latest_first, window):
+def _history(
+    latest_first: list[DialogueState], total: int, window: int | None, passed_over: int = 0
+) -> DialogueHistory:
+    if len(latest_first) < total and _wants_more(latest_first, window, passed_over):
         raise EarlierEventsNeeded
     return DialogueHistory(tuple(reversed(latest_first)), first_index=total - len(latest_first))
 

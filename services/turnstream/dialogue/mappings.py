@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from turnstream.assistant.domain import REQUESTED_SLOT, SESSION_METADATA_SLOT, Domain, MappingCondition, SlotMapping
+from turnstream.assistant.location import NOWHERE
 from turnstream.dialogue.events import Event, Restarted, SlotSet, UserUttered
 from turnstream.dialogue.history import base_intent
 from turnstream.dialogue.tracker import ActiveLoop, Tracker
@@ -136,7 +137,7 @@ class _Situation:
     message: UserUttered
     intents: frozenset[str]
     loop: str | None
-    unique: Mapping[SlotMapping, int]
+    unique: Mapping[str | SlotMapping, int]
     """How often each `from_entity` mapping stands in the active form."""
 
     @classmethod
@@ -201,7 +202,7 @@ class _Situation:
 
     def _holds(self, condition: MappingCondition) -> bool:
         if condition.active_loop is None:
-            return condition.has_active_loop and self.loop is None
+            return self.loop is None
         if condition.active_loop != self.loop:
             return False
         requested = condition.requested_slot
@@ -222,8 +223,8 @@ class _Situation:
         return self.unique.get(_comparable(mapping), 0) != 1
 
 
-def _entity_mappings(domain: Domain, form: str) -> dict[SlotMapping, int]:
-    counts: dict[SlotMapping, int] = {}
+def _entity_mappings(domain: Domain, form: str) -> dict[str | SlotMapping, int]:
+    counts: dict[str | SlotMapping, int] = {}
     for name in required_slots(domain, form):
         slot = domain.slots.get(name)
         for mapping in slot.mappings if slot else ():
@@ -233,14 +234,6 @@ def _entity_mappings(domain: Domain, form: str) -> dict[SlotMapping, int]:
     return counts
 
 
-def _comparable(mapping: SlotMapping) -> SlotMapping:
-    """Without its place in the file, and without a value, which this kind of mapping does not use."""
-    return SlotMapping(
-        mapping.type,
-        entity=mapping.entity,
-        role=mapping.role,
-        group=mapping.group,
-        intents=mapping.intents,
-        not_intents=mapping.not_intents,
-        conditions=mapping.conditions,
-    )
+def _comparable(mapping: SlotMapping) -> str | SlotMapping:
+    """Mappings are the same where they are written alike: `intent: a` is not `intent: [a]`."""
+    return mapping.written or replace(mapping, location=NOWHERE)

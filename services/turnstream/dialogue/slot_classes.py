@@ -46,7 +46,6 @@ class Slot:
         initial_value: Any = None,
         value_reset_delay: int | None = None,
         influence_conversation: bool = True,
-        **options: Any,
     ) -> None:
         self.name = name
         self.mappings = mappings

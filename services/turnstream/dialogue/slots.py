@@ -3,7 +3,6 @@
 A value is stored as it came; only its features interpret it. All zeros mean unset.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -122,8 +121,7 @@ def _float(slot: Slot) -> SlotReader:
             number = float(value)
         except (TypeError, ValueError, OverflowError):
             return (0.0, 0.0)
-        if math.isnan(number):
-            return (0.0, 0.0)
+        # The order of the comparisons makes the largest value of one that is no number ("nan").
         return (1.0, (max(low, min(high, number)) - low) / span)
 
     return SlotReader(2, features, _unchanged)

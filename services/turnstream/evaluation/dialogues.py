@@ -7,7 +7,8 @@ once. Format: https://rasa.com/docs/rasa/testing-your-assistant#writing-test-sto
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from turnstream.assistant.domain import ACTION_LISTEN, Domain
+from turnstream.assistant.annotations import annotated
+from turnstream.assistant.domain import ACTION_LISTEN, RETRIEVAL_SEPARATOR, Domain
 from turnstream.assistant.nlu_data import EntityAnnotation
 from turnstream.assistant.stories import TestStory, UserStep
 from turnstream.dialogue.events import (
@@ -26,6 +27,8 @@ from turnstream.evaluation.entities import NO_ENTITY, token_labels
 from turnstream.evaluation.labels import LabelReport, label_report
 
 UNLIKELY_INTENT = "action_unlikely_intent"
+NOT_ANNOTATED = "None"
+NOT_FOUND = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class ActionResult:
 
 @dataclass(frozen=True, slots=True)
 class MessageResult:
-    """What a message was understood as, beside what the test says."""
+    """What a message was understood as, beside what the test says. `has_values`: those that the test writes out."""
 
     step: UserStep
     intent: str
@@ -73,6 +76,7 @@ class MessageResult:
     entities: tuple[ExtractedEntity, ...]
     right_labels: tuple[str, ...]
     labels: tuple[str, ...]
+    has_values: bool = True
 
     @property
     def text(self) -> str:
@@ -84,7 +88,11 @@ class MessageResult:
 
     @property
     def is_right(self) -> bool:
-        return self.right_intent == self.intent and self.right_labels == self.labels
+        return self.right_intent == self.intent and self.has_entities
+
+    @property
+    def has_entities(self) -> bool:
+        return self.right_labels == self.labels and self.has_values
 
     @property
     def told(self) -> str:
@@ -126,10 +134,13 @@ class DialogueResult:
 
 @dataclass(frozen=True, slots=True)
 class DialogueReports:
-    """`actions` with `action_listen`; None where no story has an action."""
+    """`actions` with `action_listen`; `labels` are those, and intents and entities where messages were understood: the
+    peer reports all together. None where there are none.
+    """
 
     results: tuple[DialogueResult, ...]
     actions: LabelReport | None = field(default=None)
+    labels: LabelReport | None = field(default=None)
 
     @property
     def right(self) -> int:
@@ -209,19 +220,37 @@ def _is_open(dialogue: Dialogue) -> bool:
 def _message_result(step: UserStep, event: UserUttered, parse: ParseData) -> MessageResult:
     right = event.parse_data
     tokens = parse.text_tokens
-    intent = parse.full_retrieval_intent_name if "/" in (step.intent or "") else parse.intent.name
     labels = tuple(token_labels(tokens, parse.entities))
     placed = _placed(step)
     # What has no place in the text cannot be compared by its tokens.
     right_labels = labels if placed is None else tuple(token_labels(tokens, placed))
     return MessageResult(
         step=step,
-        intent=intent or "",
+        intent=_intent(step, parse),
         right_entities=right.entities,
         entities=parse.entities,
         right_labels=right_labels,
         labels=labels,
+        has_values=all(_has_value(entity, step.text or "", parse.entities) for entity in placed or ()),
     )
+
+
+def _intent(step: UserStep, parse: ParseData) -> str:
+    """In full where the test names a retrieval intent in full; without a selector its base is all there is to know."""
+    name, wanted = parse.intent.name or "", step.intent or ""
+    if RETRIEVAL_SEPARATOR not in wanted:
+        return name
+    is_base = wanted.split(RETRIEVAL_SEPARATOR)[0] == name
+    return parse.full_retrieval_intent_name or (wanted if is_base else name)
+
+
+def _has_value(entity: EntityAnnotation, text: str, found: Iterable[ExtractedEntity]) -> bool:
+    """A value that is the text itself may have become another by its synonyms."""
+    wanted = str(entity.value).casefold()
+    if wanted == text[entity.start : entity.end].casefold():
+        return True
+    values = [str(one.value).casefold() for one in found if (one.start, one.end) == (entity.start, entity.end)]
+    return not values or wanted in values
 
 
 def _placed(step: UserStep) -> Sequence[EntityAnnotation] | None:
@@ -241,8 +270,35 @@ def _placed(step: UserStep) -> Sequence[EntityAnnotation] | None:
 def reports(results: Iterable[DialogueResult]) -> DialogueReports:
     results = tuple(results)
     actions = [action for result in results for action in result.actions]
-    report = label_report([a.right for a in actions], [a.prediction.action for a in actions]) if actions else None
-    return DialogueReports(results, report)
+    decisions = [(action.right, action.prediction.action) for action in actions]
+    messages = [step for result in results for step in result.steps if isinstance(step, MessageResult)]
+    understood = [pair for message in messages for pair in _understood(message)]
+    return DialogueReports(results, _report(decisions), _report([*decisions, *understood]))
+
+
+def _report(decisions: Sequence[tuple[str, str]]) -> LabelReport | None:
+    return label_report([right for right, _ in decisions], [found for _, found in decisions]) if decisions else None
+
+
+def _understood(message: MessageResult) -> Iterator[tuple[str, str]]:
+    """Right and predicted: the intent, and each entity as it is written."""
+    yield message.right_intent, message.intent
+    placed = _placed(message.step)
+    if placed is None:
+        return
+    right, found = (
+        {(one.start, one.end): _written(message.text, one) for one in entities if one.end is not None}
+        for entities in (placed, message.entities)
+    )
+    for place in sorted({*right, *found}):
+        yield right.get(place, NOT_ANNOTATED), found.get(place, NOT_FOUND)
+
+
+def _written(text: str, entity: EntityAnnotation | ExtractedEntity) -> str:
+    """Without its role and group."""
+    piece = text[entity.start : entity.end]
+    marked = ExtractedEntity(entity=entity.entity, value=entity.value, start=0, end=len(piece))
+    return annotated(piece, [marked])
 
 
 def entity_report(results: Iterable[DialogueResult]) -> LabelReport | None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from turnstream.assistant.annotations import annotated
-from turnstream.assistant.nlu_data import EntityAnnotation
 from turnstream.assistant.stories import StoryEntity, UserStep
 from turnstream.assistant.yaml_writer import FORMAT_VERSION, Block, item_yaml
-from turnstream.dialogue.events import ActiveLoopChanged, ExtractedEntity, SlotSet
+from turnstream.dialogue.events import ActiveLoopChanged, SlotSet
+from turnstream.evaluation.cases import entity_cases, intent_case, response_case
 from turnstream.evaluation.dialogues import (
     ActionResult,
     DialogueReports,
@@ -38,19 +38,18 @@ class ReportWriter:
         if reports.intents is not None:
             self._report("intent", reports.intents)
             told = [one for one in reports.understood if one.example.intent]
-            self._cases("intent", [(_intent_case(one), one.intent == one.right_intent) for one in told])
+            self._cases("intent", [intent_case(one) for one in told])
             self._pictures("intent", [(one.right_intent, one.intent, _confidence(one)) for one in told])
         if reports.responses is not None:
             extra = {"mrr": reports.response_mrr}
             self._report("response_selection", reports.responses, extra)
             asked = [one for one in reports.understood if one.example.is_retrieval]
-            cases = [(_response_case(one), one.response == one.example.intent) for one in asked]
-            self._cases("response_selection", cases)
+            self._cases("response_selection", [response_case(one) for one in asked])
             decisions = [(one.example.intent or "", one.response, _response_confidence(one)) for one in asked]
             self._pictures("response_selection", decisions)
         for extractor, report in reports.entities.items():
             self._report(extractor, report)
-            self._cases(extractor, [_entity_case(one, extractor) for one in reports.understood])
+            self._cases(extractor, list(entity_cases(reports, extractor)))
             self._pictures(extractor, [d for one in reports.understood for d in _entity_decisions(one, extractor)])
 
     def write_dialogues(self, reports: DialogueReports) -> None:
@@ -61,8 +60,8 @@ class ReportWriter:
             "with_warnings": reports.with_warnings,
             "total": total,
         }
-        if reports.actions is not None:
-            self._report("story", reports.actions, {"conversation_accuracy": accuracy})
+        if reports.labels is not None:
+            self._report("story", reports.labels, {"conversation_accuracy": accuracy})
             actions = [action for result in reports.results for action in result.actions]
             self._pictures("story", [(a.right, a.prediction.action, None) for a in actions])
         entities = entity_report(reports.results)
@@ -86,9 +85,16 @@ class ReportWriter:
 
     def _cases(self, name: str, cases: Sequence[tuple[Mapping[str, Any], bool]]) -> None:
         if self._errors:
-            self.write_json(f"{name}_errors.json", [case for case, is_right in cases if not is_right])
+            self._list(f"{name}_errors.json", [case for case, is_right in cases if not is_right])
         if self._successes:
-            self.write_json(f"{name}_successes.json", [case for case, is_right in cases if is_right])
+            self._list(f"{name}_successes.json", [case for case, is_right in cases if is_right])
+
+    def _list(self, name: str, cases: Sequence[Mapping[str, Any]]) -> None:
+        """As from the peer, there is no file of no cases, and none is left of an earlier test."""
+        if cases:
+            self.write_json(name, cases)
+        else:
+            (self._folder / name).unlink(missing_ok=True)
 
     def _pictures(self, name: str, decisions: Sequence[tuple[str, str, float | None]]) -> None:
         if self._plots is None:
@@ -112,43 +118,11 @@ def _response_confidence(one: Understood) -> float:
     return one.selected.confidence if one.selected else 0.0
 
 
-def _intent_case(one: Understood) -> dict[str, Any]:
-    prediction = {"name": one.intent, "confidence": _confidence(one)}
-    return {"text": one.example.text, "intent": one.right_intent, "intent_prediction": prediction}
-
-
-def _response_case(one: Understood) -> dict[str, Any]:
-    prediction = {"name": one.response, "confidence": _response_confidence(one)}
-    return {
-        "text": one.example.text,
-        "intent_response_key_target": one.example.intent,
-        "intent_response_key_prediction": prediction,
-    }
-
-
-def _entity_case(one: Understood, extractor: str) -> tuple[dict[str, Any], bool]:
-    found = by_extractor(one.parse.entities).get(extractor, [])
-    is_right = token_labels(one.tokens, one.example.entities) == token_labels(one.tokens, found)
-    case = {
-        "text": one.example.text,
-        "entities": [_entity(entity) for entity in one.example.entities],
-        "predicted_entities": [_entity(entity) for entity in found],
-    }
-    return case, is_right
-
-
 def _entity_decisions(one: Understood, extractor: str) -> Iterator[tuple[str, str, float | None]]:
     """For each token the right label, the predicted one, and how sure the extractor was of it."""
     found = token_entities(one.tokens, by_extractor(one.parse.entities).get(extractor, []))
     for right, entity in zip(token_labels(one.tokens, one.example.entities), found, strict=True):
         yield right, label_of(entity) if entity else NO_ENTITY, entity.confidence if entity else None
-
-
-def _entity(entity: EntityAnnotation | ExtractedEntity) -> dict[str, Any]:
-    names = ("start", "end", "entity", "value", "role", "group", "confidence_entity")
-    values = {name: getattr(entity, name, None) for name in names}
-    values["confidence_entity"] = getattr(entity, "confidence", None)
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def stories_text(results: Iterable[DialogueResult]) -> str:
@@ -186,7 +160,7 @@ def _action_lines(step: ActionResult) -> list[str]:
 
 def _message_lines(step: MessageResult) -> list[str]:
     lines = _lines(_user(step.step), "" if step.intent == step.right_intent else f"  # predicted: {step.intent}")
-    if step.labels != step.right_labels:
+    if not step.has_entities:
         found = " ".join(annotated(step.text, step.entities).split())
         named = [label for label in step.labels if label != NO_ENTITY]
         # Less indented than the text above it, or it would be a part of that.

@@ -23,7 +23,7 @@ class Score:
 class LabelReport:
     """`confusions[label]` are the labels predicted in its place, the most frequent first.
 
-    `micro` counts all decisions alike; it equals `accuracy` where no label was left out.
+    `micro` counts all decisions alike; it equals `accuracy` where no label that was predicted is left out.
     """
 
     scores: Mapping[str, Score]
@@ -35,9 +35,12 @@ class LabelReport:
 
 
 def label_report(right: Sequence[str], predicted: Sequence[str], *, without: str | None = None) -> LabelReport:
-    """Compare two sequences of the same length; the label `without` is no class of its own, only the lack of one."""
+    """Compare two sequences of the same length; the label `without` is no class of its own, only the lack of one.
+
+    As in the peer's reports, a label that is never right has no row and counts in no mean.
+    """
     pairs = Counter(zip(right, predicted, strict=True))
-    labels = sorted({label for pair in pairs for label in pair} - {without})
+    labels = sorted(set(right) - {without})
     of_right, of_predicted = Counter(right), Counter(predicted)
     hits = {label: pairs[label, label] for label in labels}
     scores = {label: _score(hits[label], of_predicted[label], of_right[label]) for label in labels}
@@ -68,7 +71,7 @@ def _mean(scores: Mapping[str, Score], weights: Mapping[str, float], support: in
 def _confusions(pairs: Mapping[tuple[str, str], int], without: str | None) -> Mapping[str, Mapping[str, int]]:
     found: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for (right, predicted), count in sorted(pairs.items(), key=lambda item: (-item[1], item[0])):
-        if right not in (predicted, without):
+        if right != predicted and without not in (right, predicted):
             found[right][predicted] = count
     return found
 

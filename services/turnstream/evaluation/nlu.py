@@ -12,9 +12,10 @@ from turnstream.evaluation.labels import LabelReport, label_report
 
 AT_ONCE = 16
 """Messages parsed side by side: enough for the model server to batch."""
-NO_RESPONSE = "no_response"
+NO_RESPONSE = ""
 DEFAULT_SELECTOR = "default"
-NO_INTENT = "no_intent"
+NO_INTENT = ""
+"""Nothing, as the peer's reports name it."""
 NOT_TRAINED = frozenset({"DucklingEntityExtractor", "SpacyEntityExtractor"})
 """Extractors that find what nobody annotates: to compare them with annotations would say nothing."""
 _WORD = re.compile(r"\S+")
@@ -92,7 +93,7 @@ def reports(understood: Sequence[Understood], extractors: Collection[str] = ()) 
         intents = label_report([one.right_intent for one in with_intent], [one.intent for one in with_intent])
     if any(one.parse.response_selector for one in with_response):
         right = [one.example.intent or "" for one in with_response]
-        responses = label_report(right, [one.response for one in with_response], without=NO_RESPONSE)
+        responses = label_report(right, [one.response for one in with_response])
         mrr = sum(map(_reciprocal_rank, with_response)) / len(with_response)
     return NluReports(tuple(understood), intents, _entity_reports(understood, extractors), responses, mrr)
 

@@ -1,8 +1,9 @@
 """Reports as answers of the HTTP API, in the shapes of the peer's `/model/test/...`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from turnstream.evaluation.cases import Case, entity_cases, intent_case, response_case
 from turnstream.evaluation.dialogues import ActionResult, DialogueReports
 from turnstream.evaluation.labels import LabelReport, report_json
 from turnstream.evaluation.nlu import NluReports, Understood
@@ -15,17 +16,18 @@ def nlu_result(reports: NluReports) -> dict[str, Any]:
     """What `POST /model/test/intents` answers; an evaluation is null where no example says anything about it."""
     told = [one for one in reports.understood if one.example.intent]
     asked = [one for one in reports.understood if one.example.is_retrieval]
-    intents = [_intent(one) for one in told]
-    responses = [_response(one) for one in asked]
+    entities = {name: _evaluation(report, entity_cases(reports, name)) for name, report in reports.entities.items()}
     return {
-        "intent_evaluation": _evaluation(reports.intents, intents, "intent"),
-        "entity_evaluation": {name: _evaluation(report) for name, report in reports.entities.items()} or None,
-        "response_selection_evaluation": _evaluation(reports.responses, responses, "intent_response_key_target"),
+        "intent_evaluation": _evaluation(reports.intents, map(intent_case, told), [_intent(one) for one in told]),
+        "entity_evaluation": entities or None,
+        "response_selection_evaluation": _evaluation(
+            reports.responses, map(response_case, asked), [_response(one) for one in asked]
+        ),
     }
 
 
 def _evaluation(
-    report: LabelReport | None, predictions: Sequence[Mapping[str, Any]] | None = None, right: str = ""
+    report: LabelReport | None, cases: Iterable[Case], predictions: Sequence[Mapping[str, Any]] | None = None
 ) -> dict[str, Any] | None:
     if report is None:
         return None
@@ -37,8 +39,7 @@ def _evaluation(
     }
     if predictions is not None:
         result["predictions"] = predictions
-        result["errors"] = [one for one in predictions if one["predicted"] != one[right]]
-    return result
+    return result | {"errors": [case for case, is_right in cases if not is_right]}
 
 
 def _intent(one: Understood) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def _response(one: Understood) -> dict[str, Any]:
     return {
         "text": one.example.text,
         "intent_response_key_target": one.example.intent,
-        "predicted": one.response,
+        "intent_response_key_prediction": one.response,
         "confidence": one.selected.confidence if one.selected else 0.0,
     }
 
@@ -62,7 +63,7 @@ def _response(one: Understood) -> dict[str, Any]:
 def dialogue_result(reports: DialogueReports, *, end_to_end: bool) -> dict[str, Any]:
     """What `POST /model/test/stories` answers."""
     actions = [action for result in reports.results for action in result.actions]
-    total, report = len(reports.results), reports.actions
+    total, report = len(reports.results), reports.labels
     accuracy = {"accuracy": reports.right / max(1, total), "correct": reports.right, "total": total}
     return {
         "report": {**(report_json(report) if report else {}), "conversation_accuracy": accuracy},

@@ -1,8 +1,8 @@
 """From a text to its tokens and features: the tokenizer and the featurizers of a pipeline, fitted on the NLU data."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from turnstream.features.outside_models import TextModels
 from turnstream.features.regex_featurizer import RegexFeaturizer
 from turnstream.features.spacy_components import SpacyModelError
 from turnstream.features.sparse import IdCounter, Source, SparseFeaturizer, SparseRows, TokenizedText
+from turnstream.features.store import Attribute, FeatureStore
 from turnstream.features.tokens import Token
 from turnstream.features.whitespace_tokenizer import WhitespaceTokenizer
 
@@ -34,6 +35,7 @@ CACHED_TEXTS = 2048
 FEATURIZER_OPTIONS = (RegexFeaturizerOptions, LexicalSyntacticFeaturizerOptions, CountVectorsFeaturizerOptions)
 LONGEST_CACHED_TEXT = 512
 """In characters: longer texts hardly repeat, and would hold much memory."""
+_SOURCES = {Attribute.TEXT: Source.MESSAGE, Attribute.ACTION_TEXT: Source.RESPONSE}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +53,8 @@ class _Fitted:
 class FeaturePipeline:
     """Deterministic: the same data give the same ids, the same text the same features.
 
-    `spec` covers all ids, those of responses' own words too; `message_spec` covers what a message can have.
+    `spec` covers all ids, those of responses' own words too; `message_spec` covers what a message can have;
+    `store` has the features computed so far: of training all of them, afterwards the latest.
     """
 
     def __init__(
@@ -60,12 +63,16 @@ class FeaturePipeline:
         fitted: Sequence[_Fitted],
         spec: FeatureSpec,
         message_spec: FeatureSpec,
+        most_texts: int | None = None,
     ) -> None:
+        """most_texts: whose features are kept at once; None: of all, as training needs."""
         self.models = models
         self._fitted = tuple(fitted)
         self.spec = spec
         self.message_spec = message_spec
-        self._cache: OrderedDict[tuple[str, Source], FeaturizedText] = OrderedDict()
+        self._most_texts = most_texts
+        computing = {attribute: partial(self._computed, source=source) for attribute, source in _SOURCES.items()}
+        self.store: FeatureStore[FeaturizedText] = FeatureStore(computing, most_texts)
 
     @staticmethod
     def fit(
@@ -120,11 +127,11 @@ class FeaturePipeline:
 
     def featurize(self, text: str) -> FeaturizedText:
         """Tokens and features of a user's message."""
-        return self._featurized(text, Source.MESSAGE)
+        return self._featurized(Attribute.TEXT, text)
 
     def featurize_response(self, text: str) -> FeaturizedText:
         """Tokens and features of a response's text, which a response selector compares messages with."""
-        return self._featurized(text, Source.RESPONSE)
+        return self._featurized(Attribute.ACTION_TEXT, text)
 
     def intent_words(self, intent: str) -> tuple[str, ...]:
         """The parts of an intent's name (see `intent_tokenization_flag`)."""
@@ -144,7 +151,7 @@ class FeaturePipeline:
         if not names:
             return self
         kept = [entry for entry in self._fitted if entry.featurizer.name in names]
-        return FeaturePipeline(self.models.selected(names), kept, self.spec, self.message_spec)
+        return FeaturePipeline(self.models.selected(names), kept, self.spec, self.message_spec, self._most_texts)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -163,27 +170,23 @@ class FeaturePipeline:
         try:
             models = TextModels.from_json(data["models"])
             fitted = [_load(entry) for entry in data["featurizers"]]
-            return FeaturePipeline(models, fitted, FeatureSpec(*data["spec"]), FeatureSpec(*data["message_spec"]))
+            spec, message_spec = FeatureSpec(*data["spec"]), FeatureSpec(*data["message_spec"])
+            return FeaturePipeline(models, fitted, spec, message_spec, CACHED_TEXTS)
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"the feature pipeline is damaged: {error!r}") from error
 
-    def _featurized(self, text: str, source: Source) -> FeaturizedText:
-        key = (text, source)
-        found = self._cache.get(key)
-        if found is not None:
-            self._cache.move_to_end(key)
-            return found
+    def _featurized(self, attribute: Attribute, text: str) -> FeaturizedText:
+        if self._most_texts is not None and len(text) > LONGEST_CACHED_TEXT:
+            return self._computed(text, _SOURCES[attribute])
+        return self.store.features(attribute, text)
+
+    def _computed(self, text: str, source: Source) -> FeaturizedText:
         tokens = self.tokenize(text)
         rows = SparseRows.for_tokens(len(tokens))
         for entry in self._fitted:
             entry.featurizer.add(text, tokens, rows, source)
         dense, sentence_dense = self.models.vectors(text, tokens[:MAX_TOKENS])
-        result = FeaturizedText(tokens, _to_features(rows, dense, sentence_dense))
-        if len(text) <= LONGEST_CACHED_TEXT:
-            self._cache[key] = result
-            if len(self._cache) > CACHED_TEXTS:
-                self._cache.popitem(last=False)
-        return result
+        return FeaturizedText(tokens, _to_features(rows, dense, sentence_dense))
 
 
 def _models(options: Sequence[ComponentOptions], problems: Problems) -> TextModels:

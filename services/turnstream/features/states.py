@@ -6,6 +6,7 @@ What a user said in words of their own is no row: see `features.story_texts`.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,17 @@ from turnstream.assistant.domain import ACTION_LISTEN, Domain
 from turnstream.dialogue.slots import slot_feature_size
 from turnstream.dialogue.state import DialogueState
 from turnstream.features.arrays import Floats, Ints
+from turnstream.features.store import Attribute, FeatureStore
 
 WORDS = re.compile(r"[^\W_]+")
+KEPT_NAMES = 16_384
+"""Names are those of a domain, but a client may send others, without bound."""
+_SPACES = {
+    Attribute.INTENT: "intent",
+    Attribute.ENTITY: "entity",
+    Attribute.ACTION_NAME: "action",
+    Attribute.LOOP: "loop",
+}
 
 
 def follows_message(state: DialogueState) -> bool:
@@ -32,7 +42,7 @@ class StateEncoder:
     def __init__(self, names: Iterable[str], action_texts: Iterable[str] = ()) -> None:
         self._ids = {name: index for index, name in enumerate(names, start=1)}
         self._action_texts = {text: index for index, text in enumerate(action_texts, start=len(self._ids) + 1)}
-        self._named: dict[tuple[str, str], tuple[int, ...]] = {}
+        self.store = FeatureStore({kind: partial(self._ids_of, space) for kind, space in _SPACES.items()}, KEPT_NAMES)
 
     @classmethod
     def of(cls, domain: Domain, *, words: bool = True, earlier: "StateEncoder | None" = None) -> "StateEncoder":
@@ -78,27 +88,27 @@ class StateEncoder:
     def _features(self, state: DialogueState) -> Iterator[tuple[int, float]]:
         if follows_message(state):
             if state.intent is not None:
-                yield from self._name("intent", state.intent)
+                yield from self._name(Attribute.INTENT, state.intent)
             for entity in state.entities:
-                yield from self._name("entity", entity)
+                yield from self._name(Attribute.ENTITY, entity)
         if state.previous_action is not None:
-            yield from self._name("action", state.previous_action)
+            yield from self._name(Attribute.ACTION_NAME, state.previous_action)
         elif state.previous_action_text in self._action_texts:
             yield self._action_texts[state.previous_action_text], 1.0
         if state.active_loop is not None:
-            yield from self._name("loop", state.active_loop)
+            yield from self._name(Attribute.LOOP, state.active_loop)
         for slot in state.slots:
             for i, value in enumerate(slot.values):
                 index = self._ids.get(f"slot:{slot.name}:{i}")
                 if index is not None and value:
                     yield index, float(value)
 
-    def _name(self, space: str, name: str) -> Iterator[tuple[int, float]]:
-        key = (space, name)
-        if key not in self._named:
-            keys = [f"{space}:{name}", *(f"{space}~{word}" for word in _words(name))]
-            self._named[key] = tuple(self._ids[k] for k in keys if k in self._ids)
-        return ((index, 1.0) for index in self._named[key])
+    def _name(self, kind: Attribute, name: str) -> Iterator[tuple[int, float]]:
+        return ((index, 1.0) for index in self.store.features(kind, name))
+
+    def _ids_of(self, space: str, name: str) -> tuple[int, ...]:
+        keys = [f"{space}:{name}", *(f"{space}~{word}" for word in _words(name))]
+        return tuple(self._ids[key] for key in keys if key in self._ids)
 
     def to_json(self) -> dict[str, Any]:
         """JSON from which `from_json` makes an equal encoder."""

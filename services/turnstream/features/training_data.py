@@ -1,7 +1,7 @@
 """What the models of NLU are trained on: featurized examples with their labels, numpy only.
 
 Made by `training.nlu_components.fit_nlu`, used by `models.diet` and `models.selector`.
-Examples with the same text and annotation may repeat: each counts.
+Each example counts: `NluData.distinct` has left out those that only repeat another.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,14 +48,14 @@ class SelectorData:
     """Training data of one ResponseSelector.
 
     texts: the features of the messages of its retrieval intents; labels: [examples], indices into `keys`;
-    keys: intent response keys (`faq/ask_name`); key_texts: for each key the features of the response's text,
-    None where the response has none.
+    keys: intent response keys (`faq/ask_name`); key_texts: for each key the features of the texts of the response's
+    variations, empty where none has a text.
     """
 
     texts: tuple[TextFeatures, ...]
     labels: Ints
     keys: tuple[str, ...]
-    key_texts: tuple[TextFeatures | None, ...]
+    key_texts: tuple[tuple[TextFeatures, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

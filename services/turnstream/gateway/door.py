@@ -153,10 +153,15 @@ class Door:
                     return tracker
                 await asyncio.sleep(CATCH_UP_INTERVAL_S)
 
-    async def preview(self, conversation_id: str) -> trackers_pb2.PreviewNextActionResponse:
+    async def preview(
+        self,
+        conversation_id: str,
+        verbosity: EventVerbosity.ValueType = EventVerbosity.EVENT_VERBOSITY_UNSPECIFIED,
+    ) -> trackers_pb2.PreviewNextActionResponse:
         """What the policies would do next."""
         identifier(conversation_id, "conversation_id")
-        return await self._preview(trackers_pb2.PreviewNextActionRequest(conversation_id=conversation_id))
+        request = trackers_pb2.PreviewNextActionRequest(conversation_id=conversation_id, events=verbosity)
+        return await self._preview(request)
 
     async def preview_after(
         self, events: Sequence[Event], verbosity: EventVerbosity.ValueType

@@ -38,8 +38,8 @@ class LoadedGateway:
         )
 
     def require_intent(self, name: str) -> None:
-        """A retrieval intent may be named in full (`faq/ask_name`). Raises NotFound with the nearest name."""
-        if name.split("/")[0] not in self.intents:
+        """A retrieval intent is named by its base, as to Rasa. Raises NotFound with the nearest name."""
+        if name not in self.intents:
             raise NotFound(f"The intent {name} does not exist in the domain.{_nearest(name, self.intents)}")
 
     def require_action(self, name: str) -> None:

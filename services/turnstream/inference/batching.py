@@ -22,8 +22,9 @@ Run = Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]
 class BatchLimits:
     """`max_waiting` is in requests; `wait_s` is how long a lone request waits for company (0: not at all).
 
-    A model whose latest batch took less than `inline_s` seconds runs in the event loop's own thread: to go to another
-    thread and back costs as much as such a run. 0: never.
+    A lone request to a model that answered its latest one within `inline_s` seconds runs in the event loop's own
+    thread: to go to another thread and back costs as much as such a run. 0: never. A batch runs in another thread, so
+    that the requests for the next one are read meanwhile.
     """
 
     max_rows: int = 32
@@ -61,7 +62,7 @@ class Batcher:
         self._waiting: deque[_Job] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._batchable = True
-        self._latest_s = math.inf
+        self._latest_alone_s = math.inf
         self.batches = 0
         """How many were run."""
 
@@ -110,7 +111,7 @@ class Batcher:
     async def _run_batch(self, batch: list[_Job]) -> None:
         try:
             if len(batch) == 1:
-                batch[0].finish(await self._call(dict(batch[0].inputs)))
+                batch[0].finish(await self._call_alone(dict(batch[0].inputs)))
                 return
             requests = [job.inputs for job in batch]
             joined = join(requests, self._limits.padding)
@@ -126,18 +127,22 @@ class Batcher:
                 for job in batch:
                     await self._run_batch([job])
 
-    async def _call(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        self.batches += 1
-        if self._latest_s < self._limits.inline_s:
+    async def _call_alone(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        if self._latest_alone_s < self._limits.inline_s:
+            self.batches += 1
             outputs = self._timed_run(inputs)
             # Lets requests in that have arrived meanwhile, for this model's next batch.
             await asyncio.sleep(0)
             return outputs
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._timed_run, inputs)
+        return await self._call(inputs, self._timed_run)
+
+    async def _call(self, inputs: dict[str, NDArray[Any]], run: Run | None = None) -> dict[str, NDArray[Any]]:
+        self.batches += 1
+        return await asyncio.get_running_loop().run_in_executor(self._executor, run or self._run, inputs)
 
     def _timed_run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         start = time.perf_counter()
         try:
             return self._run(inputs)
         finally:
-            self._latest_s = time.perf_counter() - start
+            self._latest_alone_s = time.perf_counter() - start

@@ -23,7 +23,6 @@ from turnstream.runtime.settings import ModelServerSettings, Settings
 
 _LOG = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-DRAIN_S = 5.0
 INLINE_S = 0.003
 """A batch that is faster than this holds up other requests no longer than changing threads would."""
 READY = "model server ready on"
@@ -51,8 +50,9 @@ class ModelServer:
         load: Callable[[Path], Model] | None = None,
         process: Settings | None = None,
     ) -> None:
-        """`process` holds what is the same for every server: the health port, TLS between services."""
+        """`process` holds what is the same for every server: the health port, how it ends, TLS between services."""
         process = process or Settings()
+        self._ending = process.grpc
         self._executor = ThreadPoolExecutor(max_workers=settings.parallel_batches, thread_name_prefix="model")
         self._settings = settings
         self._load = load
@@ -65,7 +65,6 @@ class ModelServer:
             port=settings.port,
             max_message_bytes=MAX_MESSAGE_BYTES,
             max_response_bytes=MAX_MESSAGE_BYTES,
-            drain_timeout_s=DRAIN_S,
         )
         security = server_security(process.tls) if process.tls.model_server else None
         self.grpc = GrpcServer(model_services(self.repository), grpc_settings, security=security)
@@ -103,10 +102,18 @@ class ModelServer:
         finally:
             loop.remove_signal_handler(signal.SIGHUP)
 
+    async def retire(self) -> None:
+        """Not ready any more; calls are taken for `grpc.drain_delay_s`, so that clients hear of it."""
+        await self.grpc.retire()
+        await asyncio.sleep(min(self._ending.drain_delay_s, self._ending.drain_timeout_s))
+
     async def stop(self) -> None:
+        """Calls under way finish, within what the delay leaves of `grpc.drain_timeout_s`."""
+        time_s = max(0.0, self._ending.drain_timeout_s - self._ending.drain_delay_s)
+        ends = [self.grpc.drain(time_s)]
         if self._pipe is not None:
-            await self._pipe.stop(DRAIN_S)
-        await self.grpc.drain()
+            ends.append(self._pipe.stop(time_s))
+        await asyncio.gather(*ends)
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def ready_line(self, started_at: float) -> str:
@@ -138,6 +145,7 @@ async def _serve(server: ModelServer, announce: Callable[[str], None], started_a
             watching = asyncio.create_task(server.watch())
             await server.grpc.wait()
             watching.cancel()
+            await server.retire()
     finally:
         await server.stop()
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from turnstream.models.errors import UnsuitableOptions
 from turnstream.models.layers.dense import Dense
 from turnstream.models.layers.feed_forward import FeedForward
 from turnstream.models.module import Module
@@ -17,7 +18,8 @@ class LabelEncoder(Module):
 
     words: of each label's name; a label's row is then the sum of its words' rows, so that `ask+greet` shares what
     `ask` and `greet` learn (StarSpace, Wu et al. 2017). Empty: each label has a row of its own.
-    shared: the hidden layers of the texts, with `share_hidden_layers`. Raises ValueError where the widths differ.
+    shared: the hidden layers of the texts, with `share_hidden_layers`. Raises UnsuitableOptions where they
+    differ in width.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class LabelEncoder(Module):
     ) -> None:
         super().__init__()
         if shared is not None and shared.inputs != width:
-            raise ValueError(f"share_hidden_layers: labels are {width} wide, texts {shared.inputs}")
+            raise UnsuitableOptions(f"share_hidden_layers: labels are {width} wide, texts {shared.inputs}")
         self._counts = _word_counts(words) if words else None
         rows = self._counts.shape[1] if self._counts is not None else labels
         self._rows = tf.Variable(initializer.glorot_uniform(rows, width), name=f"{name}/embeddings")

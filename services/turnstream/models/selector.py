@@ -9,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from turnstream.assistant.components import ResponseSelectorOptions
-from turnstream.features.arrays import FeatureSpec, TextFeatures, model_inputs, no_text, pad
+from turnstream.features.arrays import FeatureSpec, TextFeatures
 from turnstream.features.training_data import SelectorData
 from turnstream.models.export import Outputs, TextInputs
 from turnstream.models.losses.dot_product import ALL_LABELS, DRAWN_LABELS
 from turnstream.models.module import Module, compiled
 from turnstream.models.randomness import Initializer, Noise
+from turnstream.models.response_texts import ResponseTexts
 from turnstream.models.selector_network import SelectorNetwork
 from turnstream.models.text_data import TextData
 from turnstream.models.text_encoder import PaddedTexts, TextTensors, UsedEmbeddings, text_signature, text_tensors
@@ -68,13 +69,12 @@ class TrainedSelector(TrainedModel[ResponseSelectorOptions, TextFeatures]):
     def served(self) -> Sequence[Module]:
         return [self.network.encoder, self.network.output]
 
-    def embed_responses(self, texts: Sequence[TextFeatures]) -> None:
+    def embed_responses(self, texts: ResponseTexts) -> None:
         """Compute the embeddings of all responses; texts: of the responses, read where texts are the labels."""
-        if self.network.keys is not None:
-            self.response_embeddings.assign(self.network.keys())
-        else:
-            rows = [self.network.infer_responses(_padded([text], self.spec)) for text in texts]
-            self.response_embeddings.assign(tf.concat(rows, 0))
+        network = self.network
+        self.response_embeddings.assign(
+            network.keys() if network.keys is not None else texts.embedded(network.infer_responses)
+        )
         self.weights_changed()
 
 
@@ -83,9 +83,7 @@ class SelectorTrainee:
 
     name = TrainedSelector.kind
 
-    def __init__(
-        self, model: TrainedSelector, data: SelectorData, responses: Sequence[TextFeatures], seed: int
-    ) -> None:
+    def __init__(self, model: TrainedSelector, data: SelectorData, responses: ResponseTexts, seed: int) -> None:
         self._model = model
         network, options = model.network, model.options
         self._with_tokens = network.encoder.settings.reads_tokens
@@ -93,7 +91,6 @@ class SelectorTrainee:
         self._examples = data.texts
         self._labels = data.labels.astype(np.int32)
         self._response_texts = responses
-        self._responses = TextData(responses if network.responses is not None else [], model.spec)
         self._generator = np.random.default_rng(seed)
         encoders = [network.encoder, *([network.responses] if network.responses is not None else [])]
         bags = [bag for encoder in encoders for bag in (encoder.token_bag, encoder.sentence_bag)]
@@ -118,17 +115,18 @@ class SelectorTrainee:
     def train_step(self, examples: Ints, learning_rate: float) -> Metrics:
         self._trainer.set_learning_rate(learning_rate)
         labels = self._labels[examples]
-        candidates = np.zeros(0, np.int32)
+        drawn = np.zeros(0, np.int32)
         if self._model.network.responses is not None:
             candidates = self._candidates(labels)
+            drawn = self._response_texts.draw(candidates, self._generator)
             labels = np.searchsorted(candidates, labels).astype(np.int32)
         texts = text_tensors(self._texts.batch(examples, with_tokens=self._with_tokens))
-        responses = text_tensors(self._responses.batch(candidates, with_tokens=self._with_tokens))
+        responses = text_tensors(self._response_texts.data.batch(drawn, with_tokens=self._with_tokens))
         return {name: float(value) for name, value in self._step(texts, labels, responses).items()}
 
     def _candidates(self, labels: Ints) -> Ints:
         """Sorted indices of the responses that a step compares: all, or those of the batch and some drawn."""
-        count = len(self._responses)
+        count = len(self._response_texts)
         if count <= ALL_LABELS:
             return np.arange(count, dtype=np.int32)
         drawn = self._generator.choice(count, DRAWN_LABELS, replace=False)
@@ -147,10 +145,6 @@ class SelectorTrainee:
 
     def set_weights(self, weights: Mapping[str, Array]) -> None:
         assign_weights(self._model.network.variables, weights, "the checkpoint")
-
-
-def _padded(texts: Sequence[TextFeatures], spec: FeatureSpec) -> PaddedTexts:
-    return PaddedTexts(**{name: tf.constant(value) for name, value in model_inputs(pad(texts), spec).items()})
 
 
 def train_selector(
@@ -172,7 +166,7 @@ def train_selector(
     model = TrainedSelector(options, spec, data.keys, seed)
     if start is not None:
         model.go_on_from(start)
-    responses = [text if text is not None else no_text(spec) for text in data.key_texts]
+    responses = ResponseTexts(data.key_texts, spec)
     fit(SelectorTrainee(model, data, responses, seed), data.labels.astype(np.int32), options, progress)
     model.embed_responses(responses)
     return model

@@ -12,6 +12,8 @@ from turnstream.models.layers.transformer import TransformerSettings
 from turnstream.models.losses.dot_product import SimilarityLoss
 from turnstream.models.text_encoder import TextEncoderSettings
 
+DEFAULT_TRANSFORMER_SIZE = 256
+
 
 def similarity_loss(options: NetworkOptions) -> SimilarityLoss:
     """`similarity_type: auto` is inner for cross entropy and cosine for the margin loss; softmax is the old name."""
@@ -33,12 +35,10 @@ def similarity_loss(options: NetworkOptions) -> SimilarityLoss:
 def transformer_settings(
     options: NetworkOptions, layers: int, units: int | None, drop_rate: float, unidirectional: bool
 ) -> TransformerSettings:
-    """Raises ValueError when there are layers and no size or no heads."""
-    if layers > 0 and (not units or units < 1 or options.number_of_attention_heads < 1):
-        raise ValueError("number_of_transformer_layers needs a transformer_size and number_of_attention_heads")
+    """Without a size layers are `DEFAULT_TRANSFORMER_SIZE` wide, as the response selector documents none."""
     return TransformerSettings(
         layers=layers,
-        units=units or 0,
+        units=units or DEFAULT_TRANSFORMER_SIZE,
         heads=options.number_of_attention_heads,
         drop_rate=drop_rate,
         attention_drop_rate=options.drop_rate_attention,

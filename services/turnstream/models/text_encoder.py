@@ -7,6 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from turnstream.features.arrays import FeatureSpec
+from turnstream.models.errors import UnsuitableOptions
 from turnstream.models.layers.dropout import dropout
 from turnstream.models.layers.embedding_bag import EmbeddingBag, SparseRows
 from turnstream.models.layers.feed_forward import FeedForward
@@ -120,7 +121,7 @@ class TextEncoder(Module):
     """Embedding bags for tokens and for the sentence row, hidden layers, transformer (DIET, Bunk et al. 2020).
 
     The sentence row is appended to its text's token rows, as DIET's CLS token. shared: the hidden layers of another
-    encoder, with `share_hidden_layers`. Raises ValueError where their inputs differ in width.
+    encoder, with `share_hidden_layers`. Raises UnsuitableOptions where their inputs differ in width.
     """
 
     def __init__(
@@ -139,7 +140,9 @@ class TextEncoder(Module):
         self.token_bag = EmbeddingBag(token_vocabulary, units, initializer, name=f"{name}/tokens")
         self.sentence_bag = EmbeddingBag(spec.sentence_vocabulary, units, initializer, name=f"{name}/sentence")
         if shared is not None and shared.inputs != units + spec.dense_width:
-            raise ValueError(f"share_hidden_layers: inputs are {units + spec.dense_width} wide, not {shared.inputs}")
+            raise UnsuitableOptions(
+                f"share_hidden_layers: inputs are {units + spec.dense_width} wide, not {shared.inputs}"
+            )
         self.hidden = shared or FeedForward(
             units + spec.dense_width,
             settings.hidden,

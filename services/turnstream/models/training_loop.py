@@ -9,6 +9,7 @@ import numpy as np
 
 from turnstream.assistant.components import NetworkOptions
 from turnstream.models.batching import batch_size_of, epoch_batches
+from turnstream.models.errors import UnsuitableOptions
 from turnstream.models.training_log import TrainingLog, training_log
 from turnstream.models.types import Array, Ints
 
@@ -149,20 +150,20 @@ def steps_of(examples: int, options: NetworkOptions) -> int:
 def seed_of(options: NetworkOptions) -> int:
     """`random_seed`, or a seed drawn for this training."""
     if options.random_seed is not None:
-        return options.random_seed
+        return options.random_seed % 2**31
     return int(np.random.default_rng().integers(2**31))
 
 
 def split(labels: Ints, held_out: int, generator: np.random.Generator) -> tuple[Ints, Ints]:
     """Indices to train on and indices held out, in which each label has its share; rare labels are trained on.
 
-    Raises ValueError when no example would be left to train on.
+    Raises UnsuitableOptions when no example would be left to train on.
     """
     every = np.arange(len(labels), dtype=np.int32)
     if held_out <= 0:
         return every, every[:0]
     if held_out >= len(labels):
-        raise ValueError(f"evaluate_on_number_of_examples is {held_out}, but there are {len(labels)} examples")
+        raise UnsuitableOptions(f"evaluate_on_number_of_examples is {held_out}, but there are {len(labels)} examples")
     shuffled = generator.permutation(every)
     values, counts = np.unique(labels, return_counts=True)
     rare = np.isin(labels[shuffled], values[counts < 2])

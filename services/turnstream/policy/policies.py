@@ -11,6 +11,7 @@ from turnstream.assistant.components import (
     MemoizationPolicyOptions,
     RulePolicyOptions,
 )
+from turnstream.assistant.domain import ACTION_LISTEN, ACTION_UNLIKELY_INTENT
 from turnstream.dialogue.events import LoopInterrupted
 from turnstream.dialogue.prediction.ensemble import PolicyPrediction
 from turnstream.dialogue.prediction.memory import MemoryTable
@@ -126,7 +127,8 @@ class MemoizationPolicy:
         history = given.visible_history
         memory = self.table.recall(history)
         if memory is None and self._forgets:
-            memory = self.table.recall_shorter(history, self._initial)
+            answered = given.tracker.latest_action_name not in (ACTION_LISTEN, ACTION_UNLIKELY_INTENT)
+            memory = self.table.recall_shorter(history, self._initial, is_answered=answered)
         if memory is None:
             return PolicyPrediction(self.name, self.priority)
         scores = {memory.action: _confidence(given.tracker, self._by_nlu_confidence)}

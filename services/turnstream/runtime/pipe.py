@@ -42,6 +42,7 @@ class _End(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._received = bytearray()
+        self._outgoing: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self.calls: dict[int, Exchange] = {}
 
@@ -55,12 +56,22 @@ class _End(asyncio.Protocol):
 
     def close(self) -> None:
         if self._transport is not None:
+            self._flush()
             self._transport.close()
 
     def send(self, *parts: bytes) -> None:
-        if self.is_open:
+        """Goes out with the other frames of this turn of the event loop: the answers of a batch come at once."""
+        if not self.is_open:
+            return
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outgoing += (_SIZE.pack(sum(map(len, parts))), *parts)
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        if outgoing and self.is_open:
             assert self._transport is not None
-            self._transport.write(b"".join((_SIZE.pack(sum(map(len, parts))), *parts)))
+            self._transport.write(b"".join(outgoing))
 
     def data_received(self, data: bytes) -> None:
         self._received += data

@@ -199,7 +199,7 @@ def _misaligned(example: Example, entity: EntityAnnotation) -> str:
     )
 
 
-def _response_features(key: str, domain: Domain, pipeline: FeaturePipeline) -> TextFeatures | None:
+def _response_features(key: str, domain: Domain, pipeline: FeaturePipeline) -> tuple[TextFeatures, ...]:
     variations = domain.responses.get(RESPONSE_PREFIX + key, ())
-    text = next((variation.text for variation in variations if variation.text), None)
-    return pipeline.featurize_response(text).features if text else None
+    texts = dict.fromkeys(variation.text for variation in variations if variation.text)
+    return tuple(pipeline.featurize_response(text).features for text in texts)

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from turnstream.assistant.bundle import Bundle, BundleWriter
+from turnstream.assistant.location import Location
+from turnstream.assistant.problems import Problem, ProjectError
+from turnstream.models.errors import UnsuitableOptions
 from turnstream.models.training_loop import ProgressCallback, TrainingProgress
 from turnstream.runtime.quiet import quiet_stderr
 from turnstream.training.finetuning import WEIGHTS_DIR
@@ -72,6 +75,8 @@ def make(
 ) -> tuple[PartOutcome, ...]:
     """Make every part, or copy it from `earlier` where that has it from the same input.
 
+    Raises ProjectError for keys of a component that do not fit its data.
+
     further: whether parts go on from those of `earlier`. What is to be trained runs side by side, on `cores` threads at
     most (None: the machine's).
     """
@@ -130,7 +135,10 @@ def _build(part: Part, writer: BundleWriter, reporter: Reporter, stop: threading
 
     reporter.begin(part.name)
     started = time.monotonic()
-    part.build(writer, progress)
+    try:
+        part.build(writer, progress)
+    except UnsuitableOptions as error:
+        raise ProjectError([Problem(Location("config.yml"), f"{part.name}: {error}.")]) from error
     outcome = PartOutcome(part.name, False, time.monotonic() - started, metrics)
     reporter.end(outcome)
     return outcome

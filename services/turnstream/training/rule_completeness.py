@@ -65,9 +65,10 @@ def _effects(rules: Iterable[TrainingDialogue], featurized: frozenset[str]) -> d
     found: dict[str, _Effects] = {}
     for rule in rules:
         action: str | None = None
-        for event in rule.events:
+        for place, event in enumerate(rule.events):
             if isinstance(event, ActionExecuted):
-                action = event.name
+                # After the listen that a conversation begins with, a rule's conditions are said, which it does not set.
+                action = event.name if place else None
             elif isinstance(event, UserUttered):
                 action = None
             elif action is not None:

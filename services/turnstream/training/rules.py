@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from turnstream.assistant.components import RulePolicyOptions
-from turnstream.assistant.domain import ACTION_LISTEN, Domain
+from turnstream.assistant.domain import ACTION_LISTEN, ACTION_SEND_TEXT, Domain
 from turnstream.assistant.problems import Problems, nearest
 from turnstream.dialogue.events import UserUttered
 from turnstream.dialogue.prediction.rule_states import RuleState
@@ -141,7 +141,9 @@ def _loops(states: Iterable[RuleState]) -> frozenset[str]:
 
 
 def _check_actions(rules: Iterable[TrainingDialogue], domain: Domain, problems: Problems) -> None:
-    known = {*domain.action_names, RULE_SNIPPET}
+    # Nothing but the API can run it: what it says comes with the request.
+    unpredictable = {ACTION_SEND_TEXT} - set(domain.actions)
+    known = {*domain.action_names, RULE_SNIPPET} - unpredictable
     for rule in rules:
         for action in dict.fromkeys(rule.actions):
             if action not in known:

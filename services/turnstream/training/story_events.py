@@ -1,8 +1,15 @@
 """The steps of a story as events, with what a story leaves unsaid: the listens, and slots set by entities."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from turnstream.assistant.domain import ACTION_LISTEN, RETRIEVAL_SEPARATOR, Domain, SlotMapping
+from turnstream.assistant.domain import (
+    ACTION_LISTEN,
+    RETRIEVAL_SEPARATOR,
+    SLOT_TYPES_THAT_NEED_A_VALUE,
+    Domain,
+    SlotMapping,
+)
 from turnstream.assistant.stories import (
     ActionStep,
     ActiveLoopStep,
@@ -56,12 +63,18 @@ def events_of(step: Step, domain: Domain, previous: Event | None, is_first: bool
     elif isinstance(step, BotStep):
         yield ActionExecuted(action_text=step.text, metadata=mark)
     elif isinstance(step, SlotStep):
-        # A slot named without a value holds any text: what that means is for the slot's type to say.
-        yield SlotSet(name=step.name, value=step.name if step.by_name_only else step.value)
+        yield SlotSet(name=step.name, value=_slot_value(step, domain))
     elif isinstance(step, ActiveLoopStep):
         yield ActiveLoopChanged(name=step.name)
     elif isinstance(step, CheckpointStep | OrStep):
         raise TypeError(f"{type(step).__name__} is no single step")
+
+
+def _slot_value(step: SlotStep, domain: Domain) -> Any:
+    if not step.by_name_only:
+        return step.value
+    slot = domain.slots.get(step.name)
+    return None if slot is not None and slot.type in SLOT_TYPES_THAT_NEED_A_VALUE else step.name
 
 
 def is_listen(event: Event | None) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from turnstream.assistant.domain import Domain
 from turnstream.assistant.location import Location
 from turnstream.assistant.problems import Problem, Problems, ProjectError
-from turnstream.assistant.stories import Rule, Step, Story
+from turnstream.assistant.stories import Rule, Step, Story, UserStep, ends_open
 from turnstream.dialogue.events import ActionExecuted, Event
 from turnstream.dialogue.fold import Dialogue
 from turnstream.dialogue.prediction.written import written_state
@@ -41,7 +41,7 @@ def story_paths(stories: Sequence[Story], domain: Domain, problems: Problems) ->
     A way that ends in a checkpoint where no story begins is kept, without a last listen. One whose checkpoint no story
     takes up, as none has a slot's value, is lost; so is a story whose checkpoint is never reached: warnings tell.
     """
-    graph = graph_of([segment for story in stories for segment in segments_of(story)])
+    graph = graph_of([segment for story in stories if not ends_open(story.steps) for segment in segments_of(story)])
     walk = _Walk(graph, domain)
     walk.run()
     _warn(graph, walk, problems)
@@ -49,18 +49,21 @@ def story_paths(stories: Sequence[Story], domain: Domain, problems: Problems) ->
 
 
 def rule_events(rule: Rule, domain: Domain) -> Iterator[tuple[Event, ...]]:
-    """The events of a rule, once for every choice of its `or` steps; a rule without steps has none."""
-    if not rule.steps:
+    """The events of a rule, once for every choice of its `or` steps; without steps, or ending with an `or`, none."""
+    if not rule.steps or ends_open(rule.steps):
         return
     for steps in itertools.product(*(alternatives(step) for step in rule.steps)):
-        events: list[Event] = []
+        # Nothing is set yet where a conversation begins: the bot listens, and then the conditions come true.
+        listens_first = rule.conversation_start and isinstance(steps[0], UserStep)
+        events: list[Event] = [LISTEN] if listens_first else []
         for condition in rule.conditions:
             events.extend(events_of(condition, domain, None))
         if not rule.conversation_start:
             events.append(ActionExecuted(name=RULE_SNIPPET, metadata={UNPREDICTABLE: True}))
-        for step in steps:
+        for number, step in enumerate(steps):
             is_first = not any(isinstance(event, ActionExecuted) for event in events)
-            events.extend(events_of(step, domain, events[-1] if events else None, is_first))
+            previous = LISTEN if listens_first and number == 0 else events[-1] if events else None
+            events.extend(events_of(step, domain, previous, is_first))
         if not rule.wait_for_user_input:
             events.append(ActionExecuted(name=RULE_SNIPPET))
         if not is_listen(events[-1]):

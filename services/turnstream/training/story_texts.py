@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from turnstream.assistant.components import TEDPolicyOptions
-from turnstream.assistant.stories import Step, Story, UserStep
+from turnstream.assistant.nlu_data import Example
+from turnstream.assistant.stories import Rule, Step, Story, UserStep
 from turnstream.dialogue.events import ExtractedEntity
 from turnstream.features.arrays import FeatureSpec
 from turnstream.features.bilou import LabelledSpan, encode, label_of, tag_names
@@ -27,7 +28,16 @@ def said_in(stories: Iterable[Story]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(step.text for step in _user_steps(stories) if step.text and step.intent is None))
 
 
-def _user_steps(stories: Iterable[Story]) -> Iterator[UserStep]:
+def examples_in(stories: Iterable[Story | Rule]) -> tuple[Example, ...]:
+    """Texts beside an intent, which teach that intent as the examples of the NLU data do."""
+    return tuple(
+        Example(step.text, step.intent, step.annotations, location=step.location)
+        for step in _user_steps(stories)
+        if step.text and step.intent is not None
+    )
+
+
+def _user_steps(stories: Iterable[Story | Rule]) -> Iterator[UserStep]:
     steps: Iterator[Step] = (step for story in stories for given in story.steps for step in alternatives(given))
     return (step for step in steps if isinstance(step, UserStep))
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from turnstream.assistant.bundle import Bundle, BundleError, BundleWriter, find_bundle, open_bundle
 from turnstream.assistant.components import ComponentOptions, read_component
 from turnstream.assistant.config import ComponentConfig
-from turnstream.assistant.domain import REQUESTED_SLOT, SESSION_METADATA_SLOT
+from turnstream.assistant.domain import REQUESTED_SLOT, ROUTE_TO_CALM_SLOT, SESSION_METADATA_SLOT
+from turnstream.assistant.location import Location
 from turnstream.assistant.problems import Problem, Problems
 from turnstream.assistant.project import Project
 from turnstream.assistant.reader import ProjectPaths
@@ -24,7 +25,7 @@ from turnstream.training.nlu_parts import nlu_parts
 from turnstream.training.parts import FINGERPRINTS, FURTHER, Part, PartOutcome, Reporter, make
 from turnstream.training.policies import PolicyArtifacts, train_rule_and_memory_policies
 from turnstream.training.policy_parts import policy_parts
-from turnstream.training.story_texts import said_in
+from turnstream.training.story_texts import examples_in, said_in
 
 PROJECT_FINGERPRINT = "project"
 
@@ -106,17 +107,21 @@ def _read(request: TrainingRequest) -> tuple[_Prepared, tuple[Problem, ...]]:
 
 
 def _prepare(project: Project, request: TrainingRequest, problems: Problems) -> _Prepared:
+    spoken = examples_in((*project.stories, *project.rules))
+    project = replace(project, nlu=replace(project.nlu, examples=(*project.nlu.examples, *spoken)))
     config = with_suggestions(project.config)
     pipeline = _options(config.pipeline or (), problems)
-    policies = _options(config.policies or (), problems)
+    policies = _options(config.policies or (), problems) if _has_dialogues(project) else ()
     check_slot_classes(project.domain, problems)
+    if not (project.nlu.examples or _has_dialogues(project)):
+        problems.error(Location("data"), "There is nothing to train: no examples of intents, no stories and no rules.")
     problems.raise_if_any()
     start = request.start()
     if start is not None:
         written = (*(config.pipeline or ()), *(config.policies or ()))
         check_same_networks(start, written, (*pipeline, *policies), problems)
         problems.raise_if_any()
-    nlu = fit_nlu(pipeline, project.nlu, project.domain, start, said_in(project.stories))
+    nlu = fit_nlu(pipeline, project.nlu.distinct, project.domain, start, said_in(project.stories))
     dialogues = training_dialogues(
         project.stories, project.rules, project.domain, problems, augmentation=request.augmentation
     )
@@ -124,6 +129,11 @@ def _prepare(project: Project, request: TrainingRequest, problems: Problems) -> 
     if start is not None:
         start.check_domain([model.part for model in tables.models], project.domain, problems)
     return _Prepared(project, pipeline, policies, nlu, dialogues, tables, start)
+
+
+def _has_dialogues(project: Project) -> bool:
+    """Without stories and rules an assistant understands messages and answers none, unless another engine does."""
+    return bool(project.stories or project.rules or project.flows) or ROUTE_TO_CALM_SLOT in project.domain.slots
 
 
 def _options(configured: Sequence[ComponentConfig], problems: Problems) -> tuple[ComponentOptions, ...]:
@@ -149,7 +159,7 @@ def _parts(prepared: _Prepared) -> Iterator[Part]:
     project = prepared.project
     texts = (said_in(project.stories), project.domain.e2e_actions)
     key = fingerprint(prepared.pipeline, project.nlu, project.domain.responses, texts)
-    yield from nlu_parts(prepared.nlu, key, project.nlu)
+    yield from nlu_parts(prepared.nlu, key, project.nlu.distinct)
     spoken = (project.stories, project.rules, project.domain)
     # Where stories have texts, TED learns from what the featurizers make of them.
     key = fingerprint(spoken, key) if any(texts) else fingerprint(spoken)

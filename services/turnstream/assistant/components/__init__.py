@@ -65,6 +65,7 @@ from turnstream.assistant.components.tokenizers import (
 from turnstream.assistant.config import ComponentConfig
 from turnstream.assistant.problems import Problems, nearest
 
+RASA = "rasa"
 REMOVED_COMPONENTS = {
     "KerasPolicy": "Use TEDPolicy.",
     "SklearnPolicy": "Use TEDPolicy.",
@@ -93,7 +94,7 @@ OTHER_ENGINES_COMPONENTS = (
 
 def read_component(config: ComponentConfig, problems: Problems) -> ComponentOptions | None:
     """Read a component's keys; None and errors in `problems` where the name, a key or a value is wrong."""
-    cls = known_components().get(config.name)
+    cls = known_components().get(_own_name(config.name))
     if cls is not None:
         return read_options(cls, config, problems)
     if config.name in REMOVED_COMPONENTS:
@@ -108,6 +109,11 @@ def read_component(config: ComponentConfig, problems: Problems) -> ComponentOpti
         hint = nearest(config.name, known_components())
         problems.error(config.location, f"There is no component or policy '{config.name}'.", hint)
     return None
+
+
+def _own_name(name: str) -> str:
+    """Rasa's components may be named by their module path, too."""
+    return name.rpartition(".")[2] if name.startswith(f"{RASA}.") else name
 
 
 __all__ = [

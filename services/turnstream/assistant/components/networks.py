@@ -81,6 +81,7 @@ class NetworkOptions(ComponentOptions):
         sizes = (self.batch_size,) if isinstance(self.batch_size, int) else self.batch_size
         if min(sizes) < 1:
             yield "batch_size", f"'batch_size' must be at least 1, not {self.batch_size!r}."
+        yield from self._find_wrong_sizes()
         if self.epochs < 0:
             yield "epochs", f"'epochs' must not be negative, not {self.epochs}."
         if not 0.0 < self.connection_density <= 1.0:
@@ -91,9 +92,55 @@ class NetworkOptions(ComponentOptions):
             if self.evaluate_on_number_of_examples < 1:
                 what = "'early_stopping_patience' needs held-out examples: set 'evaluate_on_number_of_examples'."
                 yield "early_stopping_patience", what
-        for key in ("drop_rate", "drop_rate_attention"):
-            if not 0.0 <= getattr(self, key) < 1.0:
+        for key in ("drop_rate", "drop_rate_attention", "drop_rate_dialogue", "drop_rate_label"):
+            if hasattr(self, key) and not 0.0 <= getattr(self, key) < 1.0:
                 yield key, f"'{key}' must be in [0, 1), not {getattr(self, key)}."
+
+    def _find_wrong_sizes(self) -> Iterator[tuple[str, str]]:
+        for key, least in _LEAST.items():
+            for name, value in _values(getattr(self, key, None)):
+                if value is not None and value < least:
+                    what = "more than 0" if least == _POSITIVE else f"at least {least}"
+                    yield key, f"'{key}'{name} must be {what}, not {value}."
+        yield from self._find_wrong_transformers(self.number_of_attention_heads)
+
+    def _find_wrong_transformers(self, heads: int) -> Iterator[tuple[str, str]]:
+        """Where there are no layers their size is no matter."""
+        key, layers = "transformer_size", dict(_values(getattr(self, "number_of_transformer_layers", None)))
+        for name, size in _values(getattr(self, key, None)):
+            if size is None or not layers.get(name):
+                continue
+            if size < 1:
+                yield key, f"'{key}'{name} must be at least 1, not {size}."
+            elif heads > 0 and size % heads:
+                yield key, f"'{key}'{name} is {size}, which {heads} heads cannot share equally."
+
+
+_POSITIVE = 1e-12
+_LEAST: Mapping[str, float] = {
+    "number_of_attention_heads": 1,
+    "number_of_transformer_layers": 0,
+    "max_relative_position": 1,
+    "embedding_dimension": 1,
+    "dense_dimension": 1,
+    "concat_dimension": 1,
+    "encoding_dimension": 1,
+    "hidden_layers_sizes": 1,
+    "number_of_negative_examples": 0,
+    "evaluate_on_number_of_examples": 0,
+    "regularization_constant": 0,
+    "learning_rate": _POSITIVE,
+}
+
+
+def _values(given: Any) -> Iterator[tuple[str, Any]]:
+    """What a key holds, each with how a fault names it: of an attribute, of a layer."""
+    if isinstance(given, Mapping):
+        for attribute, value in given.items():
+            sizes = value if isinstance(value, tuple) else (value,)
+            yield from ((f" of '{attribute}'", size) for size in sizes)
+    else:
+        yield "", given
 
 
 @register
@@ -103,7 +150,7 @@ class DIETClassifierOptions(NetworkOptions):
 
     hidden_layers_sizes: Mapping[str, tuple[int, ...]] = _layers("text", "label")
     share_hidden_layers: bool = False
-    transformer_size: int = 256
+    transformer_size: int | None = 256
     number_of_transformer_layers: int = 2
     dense_dimension: Mapping[str, int] = _sizes(text=128, label=20)
     concat_dimension: Mapping[str, int] = _sizes(text=128, label=20)

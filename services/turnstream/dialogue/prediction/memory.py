@@ -44,12 +44,15 @@ class MemoryTable:
             return None
         return self._recall(states)
 
-    def recall_shorter(self, history: DialogueHistory, initial: Sequence[SlotFeature] = ()) -> Memory | None:
+    def recall_shorter(
+        self, history: DialogueHistory, initial: Sequence[SlotFeature] = (), *, is_answered: bool = False
+    ) -> Memory | None:
         """Forget the beginning, one action after the other, until the rest is remembered.
 
         What was set in the forgotten part is forgotten too; slots fall back to `initial`, their initial features.
+        `is_answered`: an action that the history does not show has answered the latest message.
         """
-        for states in forgetting(_latest(history, self.window), initial):
+        for states in forgetting(_latest(history, self.window), initial, is_answered=is_answered):
             if self.max_history is not None:
                 states = states[-self.max_history :]
             found = self._recall(states)
@@ -81,13 +84,15 @@ def by_intent(history: DialogueHistory) -> DialogueHistory:
     return replace(history, states=(*history.states[:-1], last))
 
 
-def forgetting(history: DialogueHistory, initial: Sequence[SlotFeature] = ()) -> Iterator[tuple[DialogueState, ...]]:
+def forgetting(
+    history: DialogueHistory, initial: Sequence[SlotFeature] = (), *, is_answered: bool = False
+) -> Iterator[tuple[DialogueState, ...]]:
     """The states of the conversation had it begun with its first, second, ... action; longest first.
 
     Of beginnings before the history's first state only those count that make it forget a slot.
     """
     begin = DialogueState(slots=tuple(initial))
-    said, looped = _said_at(history), _looped_since(history)
+    said, looped = _said_at(history, is_answered=is_answered), _looped_since(history)
     places = range(len(history.states))
     for index in (*_earlier_beginnings(history), *range(history.first_index + 1, history.first_index + len(places))):
         kept = [
@@ -121,12 +126,14 @@ def _forget(state: DialogueState, index: int, said: int, looped: int, initial: S
     return replace(state, **changes)
 
 
-def _said_at(history: DialogueHistory) -> list[int]:
+def _said_at(history: DialogueHistory, *, is_answered: bool) -> list[int]:
     """For each state the index of the state in which its message was new; the first one's where that was cut off."""
     found: list[int] = []
     latest = history.first_index
+    last = len(history.states) - 1
     for place, state in enumerate(history.states):
-        if state.previous_action == ACTION_LISTEN:
+        # After a turn that only rules see, the last state shows the action and the message before that turn.
+        if state.previous_action == ACTION_LISTEN and not (is_answered and place == last):
             latest = history.first_index + place
         found.append(latest)
     return found

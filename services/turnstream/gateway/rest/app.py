@@ -1,6 +1,6 @@
 """The REST door as a whole: which routes there are, what stands before them, in which order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,47 +71,68 @@ def build_app(
     """
     origins = [origin.strip() for origin in settings.cors.split(",") if origin.strip()]
     visitors = Visitors.of(settings, origins)
-    if inspection is not None:
-        others = [channel for channel in channels if channel.name != ChatChannel.name]
-        channels = [*others, ChatChannel(tells_all=visitors.knows_all)]
-    outgoing = {channel.name: Deliveries(channel, door) for channel in channels}
-    groups: list[Routes] = [HelloRoutes(), RestChannel(door), *outgoing.values()]
-    if ChatChannel.name in outgoing:
-        groups.append(ChatPages(origins))
-    inspector = None
-    if inspection is not None:
-        bundle_of = inspection.bundles
-        histories = Histories(inspection.log, lambda: bundle_of.get().domain)
-        inspector = InspectorRoutes(inspection, door, histories)
-        groups.append(InspectorPages())
-        inspected = (inspector, InspectorChanges(inspection, door, histories, workshop))
-        groups += [_Checked(visitors, group) for group in inspected]
-    if settings.enable_api:
-        active = (lambda: workshop.active_trainings) if workshop is not None else int
-        groups += [ModelRoutes(bundles, parser, switch, active), ConversationRoutes(door, bundles, outgoing)]
     limits = limiting(Limits.of(settings), settings.proxies)
     app = web.Application(middlewares=[observe, error_middleware, limits], client_max_size=settings.max_body_bytes)
     app[CLIENT_TIMEOUT_S] = settings.client_timeout_s
-    if settings.enable_api and workshop is not None:
-        training = TrainingRoutes(workshop, bundles)
-        groups.append(training)
-        app.on_cleanup.append(training.close)
+    outgoing = _outgoing(door, channels, visitors if inspection is not None else None)
+    groups: list[Routes] = [HelloRoutes(), RestChannel(door), *outgoing.values()]
+    if ChatChannel.name in outgoing:
+        groups.append(ChatPages(origins))
+    if settings.enable_api:
+        active = (lambda: workshop.active_trainings) if workshop is not None else int
+        groups += [ModelRoutes(bundles, parser, switch, active), ConversationRoutes(door, bundles, outgoing)]
+        groups += _training(app, bundles, workshop)
     event_stream.install(app)
-    if inspector is not None:
-        app.on_cleanup.append(inspector.close)
-        if workshop is not None:
-            app.on_cleanup.append(lambda _: workshop.close())
+    if inspection is not None:
+        groups += _inspector(app, inspection, door, visitors, workshop)
     Cors(origins).install(app)
     for deliveries in outgoing.values():
         _end_with(app, deliveries)
-    guard = Guard.of(settings)
+    _serve(app, groups, Guard.of(settings))
+    return app
+
+
+def _outgoing(door: Door, channels: Iterable[Channel], visitors: Visitors | None) -> dict[str, Deliveries]:
+    """What brings replies to where they belong, by the name of the channel; the inspector's visitors have the chat."""
+    if visitors is not None:
+        others = [channel for channel in channels if channel.name != ChatChannel.name]
+        channels = [*others, ChatChannel(tells_all=visitors.knows_all)]
+    return {channel.name: Deliveries(channel, door) for channel in channels}
+
+
+def _training(app: web.Application, bundles: Bundles[LoadedGateway], workshop: Workshop | None) -> Iterator[Routes]:
+    if workshop is not None:
+        training = TrainingRoutes(workshop, bundles)
+        app.on_cleanup.append(training.close)
+        yield training
+
+
+def _inspector(
+    app: web.Application, inspection: Inspection, door: Door, visitors: Visitors, workshop: Workshop | None
+) -> Iterator[Routes]:
+    histories = Histories(inspection.log, lambda: inspection.bundles.get().domain)
+    inspector = InspectorRoutes(inspection, door, histories)
+    app.on_cleanup.append(inspector.close)
+    if workshop is not None:
+        app.on_cleanup.append(lambda _: workshop.close())
+    yield InspectorPages()
+    yield _Checked(visitors, inspector)
+    yield _Checked(visitors, InspectorChanges(inspection, door, histories, workshop))
+
+
+def _serve(app: web.Application, groups: Iterable[Routes], guard: Guard) -> None:
+    """Every route of the groups, and the document that describes them; a slash behind a path does no harm."""
     routes = [route for group in groups for route in group.routes()]
     openapi = OpenApiRoutes(routes)
     app[DOCUMENT] = openapi.document
     routes += openapi.routes()
+    told = {(method, path) for method, path, _, _ in routes}
     for method, path, handler, access in routes:
-        app.router.add_route(method, path, guarded(guard, handler, access))
-    return app
+        checked = guarded(guard, handler, access)
+        app.router.add_route(method, path, checked)
+        with_slash = f"{path}/"
+        if not path.endswith(("/", "}")) and (method, with_slash) not in told:
+            app.router.add_route(method, with_slash, checked)
 
 
 def _end_with(app: web.Application, deliveries: Deliveries) -> None:

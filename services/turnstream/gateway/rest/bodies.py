@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from aiohttp import web
 
-from turnstream.gateway.rest.errors import BadField, dumps
+from turnstream.gateway.rest.errors import BadField, json_response
 from turnstream.runtime.errors import InvalidRequest
 
 CLIENT_TIMEOUT_S = web.AppKey("client_timeout_s", float)
@@ -87,8 +87,13 @@ def optional_number(body: dict[str, Any], name: str) -> float | None:
         raise BadField(f"{name!r} is too large", name) from None
 
 
+def query_text(request: web.Request, name: str) -> str | None:
+    """A parameter without a value counts as one that is missing, as in Rasa."""
+    return request.query.get(name) or None
+
+
 def query_number(request: web.Request, name: str) -> float | None:
-    text = request.query.get(name)
+    text = query_text(request, name)
     if text is None:
         return None
     try:
@@ -101,12 +106,12 @@ def query_number(request: web.Request, name: str) -> float | None:
 
 
 def query_flag(request: web.Request, name: str, *, missing: bool = False) -> bool:
-    value = request.query.get(name)
+    value = query_text(request, name)
     return missing if value is None else value.lower() == "true"
 
 
 def query_integer(request: web.Request, name: str, least: int, most: int, missing: int) -> int:
-    text = request.query.get(name)
+    text = query_text(request, name)
     if text is None:
         return missing
     if not (text.isascii() and text.isdecimal()) or len(text) > 9 or not least <= int(text) <= most:
@@ -124,4 +129,4 @@ def conversation_id_of(request: web.Request) -> str:
 
 
 def answer(value: Any, status: int = 200) -> web.Response:
-    return web.Response(status=status, text=dumps(value), content_type="application/json")
+    return json_response(value, status)

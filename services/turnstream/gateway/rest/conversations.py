@@ -36,15 +36,15 @@ from turnstream.gateway.rest.bodies import (
     optional_text,
     query_flag,
     query_number,
+    query_text,
     read_json,
     read_object,
     text_field,
 )
-from turnstream.gateway.rest.errors import BadField
+from turnstream.gateway.rest.errors import BadField, ConversationNotFound
 from turnstream.gateway.rest.replies import replies_json
 from turnstream.gateway.rest.webhook import Route
 from turnstream.runtime.bundles import Bundles
-from turnstream.runtime.errors import NotFound
 
 LATEST_CHANNEL = "latest"
 DEFAULT_CHANNEL = "rest"
@@ -100,10 +100,14 @@ class ConversationRoutes:
         return await self._tracker(request, verbosity)
 
     async def replace_events(self, request: web.Request) -> web.StreamResponse:
-        """The log keeps what happened: a restart is written, then the events. `include_events=ALL` shows both."""
+        """The log keeps what happened: a restart is written, then the events, of which there may be none.
+
+        `include_events=ALL` shows both.
+        """
         verbosity = verbosity_of(request)
         message = self._message(request, DEFAULT_CHANNEL)
-        events = await self._events(request)
+        body = await read_json(request)
+        events = self._read_events(body) if body != [] else ()
         first = min((event.timestamp for event in events), default=time.time())
         self._put_events(message, [ev.Restarted(timestamp=first), *events])
         await self._door.send(message)
@@ -144,15 +148,16 @@ class ConversationRoutes:
         entities = requests.map_within(values, "entities", self._max_bytes)
         if len(self._bundles):
             self._bundles.get().require_intent(name)
-        message = self._message(request, await self._output_channel(request))
+        message = self._message(request, await self._output_channel(request, must_exist=False))
         trigger = requests.intent_trigger(name, entities, self._max_bytes, full_entities)
         message.intent_trigger.CopyFrom(trigger)
         return await self._tracker_and_messages(request, await self._send(message), verbosity)
 
     async def predict(self, request: web.Request) -> web.StreamResponse:
+        verbosity = verbosity_of(request)
         await self._existing(request)
-        preview = await self._door.preview(conversation_id_of(request))
-        return answer(_prediction(preview, EventVerbosity.EVENT_VERBOSITY_NONE))
+        preview = await self._door.preview(conversation_id_of(request), verbosity)
+        return answer(self._prediction(preview, verbosity))
 
     async def predict_after(self, request: web.Request) -> web.StreamResponse:
         """What the policies would do after a list of events, outside every conversation."""
@@ -164,19 +169,24 @@ class ConversationRoutes:
         if len(self._bundles):
             self._bundles.get()
         preview = await self._door.preview_after(events, verbosity)
-        return answer(_prediction(preview, verbosity))
+        return answer(self._prediction(preview, verbosity))
 
     async def add_message(self, request: web.Request) -> web.StreamResponse:
         verbosity = verbosity_of(request)
         body = await read_object(request)
         text = text_field(body, "text")
-        if body.get("sender", "user") != "user":
-            raise BadField("Currently, only user messages can be passed to this endpoint.", "sender")
+        if (sender := body.get("sender", "user")) != "user":
+            only = "Currently, only user messages can be passed to this endpoint."
+            raise BadField(f"{only} Messages of sender '{sender}' cannot be handled.", "sender")
         parse_data = None
         if body.get("parse_data") is not None:
             requests.check_nesting(body["parse_data"], "parse_data")
             parse_data = parse_to_proto(_parse_data(body["parse_data"]))
         message = self._message(request, DEFAULT_CHANNEL)
+        if parse_data is not None and not parse_data.HasField("message_id"):
+            parse_data.message_id = message.message_id
+        # It came by no channel, and nothing is to be sent where it came from.
+        message.channel = ""
         metadata = body.get("metadata")
         packed = None if metadata is None else requests.map_within(metadata, "metadata", self._max_bytes)
         message.message_to_add.CopyFrom(requests.message_to_add(text, parse_data, packed, self._max_bytes))
@@ -184,15 +194,17 @@ class ConversationRoutes:
         return await self._tracker(request, verbosity)
 
     async def get_story(self, request: web.Request) -> web.StreamResponse:
-        """The latest session as a test story, without what was taken back; with `all_sessions` each as it happened."""
+        """The latest session since a restart as a test story, as it happened; with `all_sessions` one for each."""
         until = query_number(request, "until")
-        verbosity = EventVerbosity.EVENT_VERBOSITY_APPLIED
-        if query_flag(request, "all_sessions"):
-            verbosity = EventVerbosity.EVENT_VERBOSITY_ALL
+        whole = query_flag(request, "all_sessions")
+        verbosity = VERBOSITIES["ALL" if whole else "AFTER_RESTART"]
         timestamp = None if until is None else timestamp_to_proto(until)
         tracker = await self._door.tracker(conversation_id_of(request), verbosity, timestamp)
+        if not tracker.turn_number:
+            raise ConversationNotFound
         sessions = sessions_of(tracker_events_from_proto(tracker))
-        return web.Response(text=stories_yaml(tracker.conversation_id, sessions), content_type="text/plain")
+        text = stories_yaml(tracker.conversation_id, sessions if whole else sessions[-1:])
+        return web.Response(text=text, content_type="text/plain")
 
     async def erase(self, request: web.Request) -> web.StreamResponse:
         """Not of Rasa's API: a person's right to be forgotten."""
@@ -221,7 +233,7 @@ class ConversationRoutes:
     async def _existing(self, request: web.Request) -> Tracker:
         tracker = await self._current(request)
         if not tracker.turn_number:
-            raise NotFound("Conversation ID not found.")
+            raise ConversationNotFound
         return tracker
 
     async def _output_channel(self, request: web.Request, *, must_exist: bool = True) -> str:
@@ -231,6 +243,21 @@ class ConversationRoutes:
         if wanted != LATEST_CHANNEL:
             return wanted
         return tracker.latest_input_channel or DEFAULT_CHANNEL
+
+    def _prediction(self, preview: PreviewNextActionResponse, verbosity: EventVerbosity.ValueType) -> dict[str, Any]:
+        """Every action of the domain has a score, the best is first."""
+        prediction = preview.prediction
+        actions = self._bundles.get().actions if len(self._bundles) else ()
+        by_policy = {p.policy: p for p in prediction.predictions}
+        scores = by_policy[prediction.policy].scores if prediction.policy in by_policy else ()
+        found = {s.action: s.confidence for s in scores} or {prediction.action: prediction.confidence}
+        ranking = sorted((dict.fromkeys(actions, 0.0) | found).items(), key=lambda scored: (-scored[1], scored[0]))
+        return {
+            "scores": [{"action": action, "score": score} for action, score in ranking],
+            "policy": prediction.policy or None,
+            "confidence": prediction.confidence,
+            "tracker": tracker_json(preview.tracker, verbosity),
+        }
 
     async def _tracker(self, request: web.Request, verbosity: EventVerbosity.ValueType) -> web.StreamResponse:
         tracker = await self._door.tracker(conversation_id_of(request), verbosity)
@@ -245,7 +272,7 @@ class ConversationRoutes:
 
 
 def verbosity_of(request: web.Request) -> EventVerbosity.ValueType:
-    wanted = request.query.get("include_events", "AFTER_RESTART")
+    wanted = query_text(request, "include_events") or "AFTER_RESTART"
     if wanted.upper() not in VERBOSITIES:
         known = ", ".join(VERBOSITIES)
         message = f"Invalid parameter value for 'include_events'. Should be one of {known}"
@@ -260,19 +287,6 @@ def tracker_json(tracker: Tracker, verbosity: EventVerbosity.ValueType) -> dict[
     with_events = verbosity != EventVerbosity.EVENT_VERBOSITY_NONE
     events = tracker_events_from_proto(tracker) if with_events else None
     return tracker_to_rasa(tracker_from_proto(tracker), events)
-
-
-def _prediction(preview: PreviewNextActionResponse, verbosity: EventVerbosity.ValueType) -> dict[str, Any]:
-    prediction = preview.prediction
-    by_policy = {p.policy: p for p in prediction.predictions}
-    scores = by_policy[prediction.policy].scores if prediction.policy in by_policy else ()
-    found = {s.action: s.confidence for s in scores} or {prediction.action: prediction.confidence}
-    return {
-        "scores": [{"action": action, "score": score} for action, score in found.items()],
-        "policy": prediction.policy or None,
-        "confidence": prediction.confidence,
-        "tracker": tracker_json(preview.tracker, verbosity),
-    }
 
 
 def _event(event: ev.Event) -> Event:

@@ -8,10 +8,16 @@ from turnstream.gateway.rest.errors import Handler
 
 METHODS = "GET, POST, PUT, DELETE, OPTIONS"
 PREFLIGHT_MAX_AGE_S = 600
+EXPOSED = "filename"
+"""The name of a trained bundle."""
 
 
 class Cors:
-    """Among the origins `*` allows all; none allows nobody, which is what a browser does by itself."""
+    """Among the origins `*` allows all; none allows nobody, which is what a browser does by itself.
+
+    Pages may send credentials, as to Rasa. That gives nothing away: the API keeps no cookies, and a token is something
+    that a page has to know.
+    """
 
     def __init__(self, origins: Iterable[str]) -> None:
         self._origins = frozenset(origins)
@@ -43,5 +49,7 @@ class Cors:
         """Just before the headers leave, which covers streams and errors alike."""
         origin = request.headers.get("Origin")
         if origin is not None and self._allows(origin):
-            response.headers["Access-Control-Allow-Origin"] = "*" if "*" in self._origins else origin
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Credentials"] = "true"
+            response.headers["Access-Control-Expose-Headers"] = EXPOSED
             response.headers["Vary"] = "Origin"

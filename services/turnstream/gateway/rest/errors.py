@@ -15,6 +15,7 @@ from turnstream.runtime.version import VERSION
 _LOG = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 RETRY_AFTER_S = 1
+JSON = "application/json"
 
 _KINDS: Mapping[type[err.TurnstreamError], tuple[int, str]] = {
     err.InvalidRequest: (400, "BadRequest"),
@@ -36,7 +37,18 @@ class NotAcceptable(err.TurnstreamError):
     """No representation that the client accepts."""
 
 
-_REST_KINDS: Mapping[type[err.TurnstreamError], tuple[int, str]] = {NotAcceptable: (406, "NotAcceptable"), **_KINDS}
+class ConversationNotFound(err.NotFound):
+    """Rasa's clients know it by a reason of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("Conversation ID not found.")
+
+
+_REST_KINDS: Mapping[type[err.TurnstreamError], tuple[int, str]] = {
+    NotAcceptable: (406, "NotAcceptable"),
+    ConversationNotFound: (404, "Not found"),
+    **_KINDS,
+}
 
 
 class BadField(err.InvalidRequest):
@@ -57,13 +69,16 @@ def failure(status: int, reason: str, message: str, details: Mapping[str, Any] |
         "help": None,
         "code": status,
     }
-    text = dumps(body)
     try:
-        text.encode()
+        return json_response(body, status)
     except UnicodeEncodeError:
         # It quotes half a pair of surrogates, which JSON can escape and UTF-8 cannot say.
-        text = json.dumps(body)
-    return web.Response(status=status, text=text, content_type="application/json")
+        return web.Response(status=status, body=json.dumps(body).encode(), content_type=JSON)
+
+
+def json_response(value: Any, status: int = 200) -> web.Response:
+    """Without a charset, which JSON has none of (RFC 8259, section 11). Raises UnicodeEncodeError."""
+    return web.Response(status=status, body=dumps(value).encode(), content_type=JSON)
 
 
 def dumps(value: Any) -> str:

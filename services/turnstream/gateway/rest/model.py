@@ -6,10 +6,11 @@ import yaml
 from aiohttp import web
 
 from turnstream.dialogue.parse_json import parse_result_to_rasa
+from turnstream.gateway import emulation
 from turnstream.gateway.access import Access
 from turnstream.gateway.loaded import LoadedGateway
 from turnstream.gateway.parsing import Parser
-from turnstream.gateway.rest.bodies import answer, optional_text, read_object, text_field
+from turnstream.gateway.rest.bodies import answer, optional_text, query_text, read_object, text_field
 from turnstream.gateway.rest.errors import BadField, NotAcceptable
 from turnstream.gateway.rest.webhook import Route
 from turnstream.gateway.switch import ModelSwitch
@@ -77,17 +78,21 @@ class ModelRoutes:
                 return answer(domain)
             if accepted in _YAML:
                 text = yaml.safe_dump(domain, sort_keys=False, allow_unicode=True)
-                return web.Response(text=text, content_type="application/x-yaml")
+                return web.Response(body=text.encode(), content_type="application/x-yaml")
         raise NotAcceptable(
             "Invalid Accept header. The domain can be provided as JSON (application/json) or YAML (application/x-yaml)."
         )
 
     async def parse(self, request: web.Request) -> web.StreamResponse:
-        if mode := request.query.get("emulation_mode"):
-            raise BadField(f"Emulation of {mode!r} is not supported.", "emulation_mode", "query")
+        mode = query_text(request, "emulation_mode")
+        if mode and mode.upper() not in emulation.MODES:
+            known = ", ".join(f"'{name}'" for name in emulation.MODES)
+            message = f"Invalid parameter value for 'emulation_mode'. Should be one of {known}."
+            raise BadField(message, "emulation_mode", "query")
         body = await read_object(request)
         text = text_field(body, "text")
-        return answer(parse_result_to_rasa(await self._parser.parse(text, optional_text(body, "message_id") or "")))
+        parse = await self._parser.parse(text, optional_text(body, "message_id") or "")
+        return answer(emulation.MODES[mode.upper()](parse) if mode else parse_result_to_rasa(parse))
 
     async def replace(self, request: web.Request) -> web.StreamResponse:
         """`model_file`: path of a bundle, or of a folder of bundles, on the server."""

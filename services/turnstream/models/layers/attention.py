@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from turnstream.models.errors import UnsuitableOptions
 from turnstream.models.layers.dense import Dense
 from turnstream.models.layers.dropout import dropout
 from turnstream.models.layers.layout import Layout
@@ -46,7 +47,7 @@ class MultiHeadAttention(Module):
     ) -> None:
         super().__init__()
         if heads < 1 or units % heads:
-            raise ValueError(f"{name}: {units} units cannot be split into {heads} attention heads")
+            raise UnsuitableOptions(f"{name}: {units} units cannot be split into {heads} attention heads")
         self._heads = heads
         self._size = units // heads
         self._drop_rate = drop_rate

@@ -37,22 +37,27 @@ class ConditionalRandomField(Module):
         """logits: [batch, tokens, tags] -> the most probable tags [batch, tokens] int32, 0 beyond a length.
 
         The Viterbi algorithm (Viterbi 1967). With `slack` it is spared where the best tag of each token is not beaten,
-        whatever its neighbours are, as in most messages.
+        whatever its neighbours are, as in most messages; elsewhere it looks at the few tags that may be on a best path.
         """
         mask = tf.sequence_mask(lengths, tf.shape(logits)[1])
+        transitions = tf.convert_to_tensor(self.transitions)
         if slack is None:
-            return viterbi(logits, tf.convert_to_tensor(self.transitions), mask)
+            return viterbi(logits, transitions, mask)
         best = tf.argmax(logits, 2, output_type=tf.int32)
-        others = tf.one_hot(best, tf.shape(logits)[2], on_value=-np.inf, off_value=0.0)
-        beaten = tf.reduce_max(logits + tf.gather(tf.constant(slack), best) + others, 2) < tf.reduce_max(logits, 2)
-        is_open = tf.logical_not(tf.reduce_all(tf.logical_or(beaten, tf.logical_not(mask)), 1))
+        peaks = tf.reduce_max(logits, 2, keepdims=True)
+        possible = tf.logical_and(logits + tf.gather(tf.constant(slack), best) >= peaks, mask[:, :, tf.newaxis])
+        is_open = tf.reduce_any(tf.math.count_nonzero(possible, 2, dtype=tf.int32) > 1, 1)
         best = tf.where(mask, best, 0)
 
         def search() -> Tensor:
             rows = tf.where(is_open)
+            tags = tf.cast(tf.where(tf.reduce_any(tf.gather_nd(possible, rows), [0, 1]))[:, 0], tf.int32)
             found = viterbi(
-                tf.gather_nd(logits, rows), tf.convert_to_tensor(self.transitions), tf.gather_nd(mask, rows)
+                tf.gather(tf.gather_nd(logits, rows), tags, axis=2),
+                tf.gather(tf.gather(transitions, tags), tags, axis=1),
+                tf.gather_nd(mask, rows),
             )
+            found = tf.where(tf.gather_nd(mask, rows), tf.gather(tags, found), 0)
             return tf.tensor_scatter_nd_update(best, rows, found)
 
         return tf.cond(tf.reduce_any(is_open), search, lambda: best)
