@@ -265,6 +265,31 @@ def test_two_featurizers_cannot_share_an_alias(write_project: Write) -> None:
     ]
 
 
+CHOOSING = """\
+    pipeline:
+    - name: WhitespaceTokenizer
+    - {name: RegexFeaturizer, alias: patterns}
+    - name: CountVectorsFeaturizer
+    """
+
+
+def test_a_choice_among_the_featurizers_names_some_of_them(write_project: Write) -> None:
+    config = f"{CHOOSING}- {{name: DIETClassifier, featurizers: [patterns, CountVectorFeaturizer]}}\n"
+
+    assert write_project({"config.yml": config}).texts() == [
+        "config.yml:5: DIETClassifier: 'featurizers' names 'CountVectorFeaturizer', which is none of the pipeline. "
+        "Did you mean 'CountVectorsFeaturizer'?"
+    ]
+
+
+def test_a_selector_says_that_it_cannot_choose_featurizers(write_project: Write) -> None:
+    config = f"{CHOOSING}- {{name: ResponseSelector, featurizers: [patterns]}}\n"
+
+    warnings = [str(w) for w in write_project({"config.yml": config}).load().warnings]
+
+    assert "config.yml:5: ResponseSelector uses every featurizer: 'featurizers' has no effect." in warnings
+
+
 def test_forms_need_the_rule_policy(write_project: Write) -> None:
     project = write_project({"domain.yml": FORM, "config.yml": "policies: [{name: MemoizationPolicy}]\n"})
 

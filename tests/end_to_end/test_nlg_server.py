@@ -36,7 +36,7 @@ async def test_every_response_is_worded_by_the_server_which_sees_the_session(tmp
         server.statuses.append(500)
         assert await said(http, "hello") == []
         assert len(await said(http, "hello")) == 2
-    assert (asked["response"], asked["channel"]) == ("utter_greet", {"name": "rest"})
+    assert (asked["response"], asked["channel"]) == ("utter_greet", {"name": "collector"})
     kinds = [event["event"] for event in asked["tracker"]["events"]]
     assert kinds[:3] == ["action", "session_started", "action"]
     assert "user" in kinds

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.kafka import kafka_settings
+from support.kafka import NOTICED_SOON_S, kafka_settings
 from turnstream.testing.kafka_broker import KafkaBroker
 from turnstream.testing.turnlog_contract import TurnLogContract
 from turnstream.turnlog.interface import TurnLog
@@ -13,7 +13,7 @@ from turnstream.turnlog.kafka.log import KafkaTurnLog
 class TestKafkaTurnLog(TurnLogContract):
     @pytest.fixture(autouse=True)
     def _a_prefix(self, kafka_broker: KafkaBroker) -> None:
-        self.settings = kafka_settings(kafka_broker)
+        self.settings = kafka_settings(kafka_broker, NOTICED_SOON_S)
         self.logs: list[KafkaTurnLog] = []
 
     async def open_log(self, *, max_unanswered: int = 1000) -> TurnLog:

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from support.kafka import kafka_settings
+from support.kafka import NOTICED_SOON_S, kafka_settings
 from turnstream.conversation.crashpoints import VARIABLE
 from turnstream.testing.kafka_broker import KafkaBroker
 from turnstream.testing.turnlog_contract import PATIENCE_S, Running, a_message, everything, soon
@@ -60,7 +60,7 @@ class Processes:
 
 @pytest.fixture
 def settings(kafka_broker: KafkaBroker) -> KafkaSettings:
-    return kafka_settings(kafka_broker)
+    return kafka_settings(kafka_broker, NOTICED_SOON_S)
 
 
 @pytest.fixture

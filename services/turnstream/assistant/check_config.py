@@ -96,6 +96,8 @@ def check_components(config: ModelConfig, problems: Problems) -> list[Component]
         if not isinstance(component.options, PolicyOptions):
             _error(component, "is no policy: move it to 'pipeline'.", problems)
     _check_order(pipeline, problems)
+    for component in (*pipeline, *policies):
+        _check_choice(component, pipeline, problems)
     return policies
 
 
@@ -137,6 +139,23 @@ def _check_order(pipeline: Sequence[Component], problems: Problems) -> None:
         if alias is not None and alias in aliases:
             _error(component, f"has the alias '{alias}' of another featurizer: choose another.", problems)
         aliases.update([alias] if alias is not None else [])
+
+
+def _check_choice(component: Component, pipeline: Sequence[Component], problems: Problems) -> None:
+    """A component may choose among the featurizers, by their aliases or names."""
+    chosen = getattr(component.options, "featurizers", ())
+    known = [
+        getattr(other.options, "alias", None) or other.options.component_name
+        for other in pipeline
+        if isinstance(other.options, FEATURIZERS)
+    ]
+    where = component.config.option_locations.get("featurizers", component.config.location)
+    for name in chosen:
+        if name not in known:
+            what = f"{component.config.name}: 'featurizers' names '{name}', which is none of the pipeline."
+            problems.error(where, what, nearest(name, known))
+    if isinstance(component.options, ResponseSelectorOptions) and chosen and not set(known) <= set(chosen):
+        problems.warning(where, f"{component.config.name} uses every featurizer: 'featurizers' has no effect.")
 
 
 def _names_spacy(pipeline: Sequence[Component]) -> bool:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from google.protobuf.duration_pb2 import Duration
 
 from turnstream.api.v1.conversations_pb2 import Reply, TurnError
-from turnstream.api.v1.features_pb2 import Features
 from turnstream.api.v1.turnlog_pb2 import InboxMessage, ServiceCall, TurnRecord
 from turnstream.assistant.domain import ACTION_LISTEN
 from turnstream.conversation.loaded import LoadedAssistant
@@ -43,8 +42,6 @@ class TurnDraft:
         self.message = message
         self.assistant = assistant
         self.dialogue = dialogue.branch()
-        self.features = Features()
-        """Of the message's text; empty where it has none."""
         self.actions_run = 0
         self.has_message = False
         """Whether a user message was recorded in this turn."""

@@ -244,7 +244,6 @@ class TurnHandler:
         if followup is not None:
             draft.fail("conversation", f"'{followup}' was to follow, which is no action of the domain")
         request = prediction_request(draft.dialogue, draft.assistant)
-        request.user_features.CopyFrom(draft.features)
         with draft.asking("policy", "PredictNextAction"):
             return await self._services.predict(request)
 

@@ -19,7 +19,7 @@ EXTERNAL_PREFIX = "EXTERNAL: "
 
 
 async def understand(draft: TurnDraft, services: Services, text: str, metadata: Mapping[str, Any]) -> ParseData:
-    """Raises ServiceFailedError. Leaves the text's features on the draft."""
+    """Raises ServiceFailedError."""
     crash_point("before_parse")
     request = ParseRequest(
         bundle_version=draft.assistant.version,
@@ -29,7 +29,6 @@ async def understand(draft: TurnDraft, services: Services, text: str, metadata: 
     )
     with draft.asking("nlu", "Parse"):
         response = await services.parse(request)
-    draft.features = response.features
     parse = replace(parse_from_proto(response.parse_data), message_id=draft.message.message_id, metadata=dict(metadata))
     if draft.assistant.has_selectors and response.HasField("features"):
         parse = await _with_selections(draft, services, parse, response)

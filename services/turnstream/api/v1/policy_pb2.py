@@ -23,25 +23,24 @@ _sym_db = _symbol_database.Default()
 
 
 from turnstream.api.v1 import events_pb2 as turnstream_dot_api_dot_v1_dot_events__pb2
-from turnstream.api.v1 import features_pb2 as turnstream_dot_api_dot_v1_dot_features__pb2
 from turnstream.api.v1 import tracker_pb2 as turnstream_dot_api_dot_v1_dot_tracker__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eturnstream/api/v1/policy.proto\x12\x11turnstream.api.v1\x1a\x1eturnstream/api/v1/events.proto\x1a turnstream/api/v1/features.proto\x1a\x1fturnstream/api/v1/tracker.proto\"\x96\x02\n\x18PredictNextActionRequest\x12\x16\n\x0e\x62undle_version\x18\x01 \x01(\t\x12+\n\x07tracker\x18\x02 \x01(\x0b\x32\x1a.turnstream.api.v1.Tracker\x12\x33\n\x07history\x18\x03 \x01(\x0b\x32\".turnstream.api.v1.DialogueHistory\x12;\n\x0fvisible_history\x18\x04 \x01(\x0b\x32\".turnstream.api.v1.DialogueHistory\x12\x32\n\ruser_features\x18\x05 \x01(\x0b\x32\x1b.turnstream.api.v1.Features\x12\x0f\n\x07\x65xplain\x18\x06 \x01(\x08\"1\n\x0b\x41\x63tionScore\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x12\n\nconfidence\x18\x02 \x01(\x01\"t\n\x10PolicyPrediction\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x10\n\x08priority\x18\x02 \x01(\x05\x12.\n\x06scores\x18\x03 \x03(\x0b\x32\x1e.turnstream.api.v1.ActionScore\x12\x0e\n\x06source\x18\x04 \x01(\t\"\xf7\x02\n\x19PredictNextActionResponse\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x0f\n\x07is_text\x18\x02 \x01(\x08\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x0e\n\x06policy\x18\x04 \x01(\t\x12\x15\n\ris_end_to_end\x18\x05 \x01(\x08\x12\x16\n\x0ehide_rule_turn\x18\x06 \x01(\x08\x12\x1d\n\x15is_no_user_prediction\x18\x07 \x01(\x08\x12\x32\n\x10mandatory_events\x18\x08 \x03(\x0b\x32\x18.turnstream.api.v1.Event\x12\x31\n\x0foptional_events\x18\t \x03(\x0b\x32\x18.turnstream.api.v1.Event\x12\x0e\n\x06source\x18\n \x01(\t\x12\x38\n\x0bpredictions\x18\x0b \x03(\x0b\x32#.turnstream.api.v1.PolicyPrediction\x12\x16\n\x0e\x62undle_version\x18\x0c \x01(\t2\x80\x01\n\x0e\x44ialoguePolicy\x12n\n\x11PredictNextAction\x12+.turnstream.api.v1.PredictNextActionRequest\x1a,.turnstream.api.v1.PredictNextActionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eturnstream/api/v1/policy.proto\x12\x11turnstream.api.v1\x1a\x1eturnstream/api/v1/events.proto\x1a\x1fturnstream/api/v1/tracker.proto\"\xe8\x01\n\x18PredictNextActionRequest\x12\x16\n\x0e\x62undle_version\x18\x01 \x01(\t\x12+\n\x07tracker\x18\x02 \x01(\x0b\x32\x1a.turnstream.api.v1.Tracker\x12\x33\n\x07history\x18\x03 \x01(\x0b\x32\".turnstream.api.v1.DialogueHistory\x12;\n\x0fvisible_history\x18\x04 \x01(\x0b\x32\".turnstream.api.v1.DialogueHistory\x12\x0f\n\x07\x65xplain\x18\x06 \x01(\x08J\x04\x08\x05\x10\x06\"1\n\x0b\x41\x63tionScore\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x12\n\nconfidence\x18\x02 \x01(\x01\"t\n\x10PolicyPrediction\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x10\n\x08priority\x18\x02 \x01(\x05\x12.\n\x06scores\x18\x03 \x03(\x0b\x32\x1e.turnstream.api.v1.ActionScore\x12\x0e\n\x06source\x18\x04 \x01(\t\"\xf7\x02\n\x19PredictNextActionResponse\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x0f\n\x07is_text\x18\x02 \x01(\x08\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x0e\n\x06policy\x18\x04 \x01(\t\x12\x15\n\ris_end_to_end\x18\x05 \x01(\x08\x12\x16\n\x0ehide_rule_turn\x18\x06 \x01(\x08\x12\x1d\n\x15is_no_user_prediction\x18\x07 \x01(\x08\x12\x32\n\x10mandatory_events\x18\x08 \x03(\x0b\x32\x18.turnstream.api.v1.Event\x12\x31\n\x0foptional_events\x18\t \x03(\x0b\x32\x18.turnstream.api.v1.Event\x12\x0e\n\x06source\x18\n \x01(\t\x12\x38\n\x0bpredictions\x18\x0b \x03(\x0b\x32#.turnstream.api.v1.PolicyPrediction\x12\x16\n\x0e\x62undle_version\x18\x0c \x01(\t2\x80\x01\n\x0e\x44ialoguePolicy\x12n\n\x11PredictNextAction\x12+.turnstream.api.v1.PredictNextActionRequest\x1a,.turnstream.api.v1.PredictNextActionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'turnstream.api.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PREDICTNEXTACTIONREQUEST']._serialized_start=153
-  _globals['_PREDICTNEXTACTIONREQUEST']._serialized_end=431
-  _globals['_ACTIONSCORE']._serialized_start=433
-  _globals['_ACTIONSCORE']._serialized_end=482
-  _globals['_POLICYPREDICTION']._serialized_start=484
-  _globals['_POLICYPREDICTION']._serialized_end=600
-  _globals['_PREDICTNEXTACTIONRESPONSE']._serialized_start=603
-  _globals['_PREDICTNEXTACTIONRESPONSE']._serialized_end=978
-  _globals['_DIALOGUEPOLICY']._serialized_start=981
-  _globals['_DIALOGUEPOLICY']._serialized_end=1109
+  _globals['_PREDICTNEXTACTIONREQUEST']._serialized_start=119
+  _globals['_PREDICTNEXTACTIONREQUEST']._serialized_end=351
+  _globals['_ACTIONSCORE']._serialized_start=353
+  _globals['_ACTIONSCORE']._serialized_end=402
+  _globals['_POLICYPREDICTION']._serialized_start=404
+  _globals['_POLICYPREDICTION']._serialized_end=520
+  _globals['_PREDICTNEXTACTIONRESPONSE']._serialized_start=523
+  _globals['_PREDICTNEXTACTIONRESPONSE']._serialized_end=898
+  _globals['_DIALOGUEPOLICY']._serialized_start=901
+  _globals['_DIALOGUEPOLICY']._serialized_end=1029
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,6 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from turnstream.api.v1 import events_pb2 as _events_pb2
-from turnstream.api.v1 import features_pb2 as _features_pb2
 from turnstream.api.v1 import tracker_pb2 as _tracker_pb2
 import builtins as _builtins
 import sys
@@ -29,7 +28,6 @@ class PredictNextActionRequest(_message.Message):
     TRACKER_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     VISIBLE_HISTORY_FIELD_NUMBER: _builtins.int
-    USER_FEATURES_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     bundle_version: _builtins.str
     explain: _builtins.bool
@@ -46,10 +44,6 @@ class PredictNextActionRequest(_message.Message):
     def visible_history(self) -> _tracker_pb2.DialogueHistory:
         """Without the turns that only rules cover, as the other policies see it."""
 
-    @_builtins.property
-    def user_features(self) -> _features_pb2.Features:
-        """Features of the latest user text, for end-to-end policies; may be empty."""
-
     def __init__(
         self,
         *,
@@ -57,12 +51,11 @@ class PredictNextActionRequest(_message.Message):
         tracker: _tracker_pb2.Tracker | None = ...,
         history: _tracker_pb2.DialogueHistory | None = ...,
         visible_history: _tracker_pb2.DialogueHistory | None = ...,
-        user_features: _features_pb2.Features | None = ...,
         explain: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["history", b"history", "tracker", b"tracker", "user_features", b"user_features", "visible_history", b"visible_history"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["history", b"history", "tracker", b"tracker", "visible_history", b"visible_history"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "explain", b"explain", "history", b"history", "tracker", b"tracker", "user_features", b"user_features", "visible_history", b"visible_history"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "explain", b"explain", "history", b"history", "tracker", b"tracker", "visible_history", b"visible_history"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

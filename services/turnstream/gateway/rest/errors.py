@@ -40,8 +40,8 @@ class NotAcceptable(err.TurnstreamError):
 class ConversationNotFound(err.NotFound):
     """Rasa's clients know it by a reason of its own."""
 
-    def __init__(self) -> None:
-        super().__init__("Conversation ID not found.")
+    def __init__(self, message: str = "Conversation ID not found.") -> None:
+        super().__init__(message)
 
 
 _REST_KINDS: Mapping[type[err.TurnstreamError], tuple[int, str]] = {
