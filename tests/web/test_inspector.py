@@ -10,7 +10,7 @@ from support.commands import turnstream
 
 require_chromium()
 
-from playwright.sync_api import Page, expect  # noqa: E402
+from playwright.sync_api import Locator, Page, expect  # noqa: E402
 
 NewPage = Callable[[str], Page]
 
@@ -127,11 +127,16 @@ def test_a_conversation_of_another_channel_is_read_not_answered(new_page: NewPag
     assert page.get_by_label("Your message").count() == 0
 
 
-def test_a_conversation_saved_as_a_test_story_passes(new_page: NewPage, site: Site) -> None:
+def story_dialog(new_page: NewPage, *texts: str) -> Locator:
+    """In which a new conversation is about to be saved."""
     page = new_page("/inspector/")
-    talk(page, "hello", "travel to Berlin")
+    talk(page, *texts)
     page.get_by_role("button", name="Save as story").click()
-    dialog = page.get_by_role("dialog")
+    return page.get_by_role("dialog")
+
+
+def test_a_conversation_saved_as_a_test_story_passes(new_page: NewPage, site: Site) -> None:
+    dialog = story_dialog(new_page, "hello", "travel to Berlin")
     dialog.get_by_label("Name").fill("seen in the inspector")
     expect(dialog.get_by_label("Change")).to_contain_text("+- story: seen in the inspector")
     expect(dialog.get_by_role("status")).to_contain_text("Not saved yet")
@@ -144,11 +149,8 @@ def test_a_conversation_saved_as_a_test_story_passes(new_page: NewPage, site: Si
     assert done.code == 0, done.output + done.errors
 
 
-def test_a_conversation_saved_as_a_training_story_is_trained_on(new_page: NewPage, site: Site) -> None:
-    page = new_page("/inspector/")
-    talk(page, "hello", "ask me")
-    page.get_by_role("button", name="Save as story").click()
-    dialog = page.get_by_role("dialog")
+def test_a_conversation_saved_as_a_training_story_is_valid_training_data(new_page: NewPage, site: Site) -> None:
+    dialog = story_dialog(new_page, "hello", "ask me")
     dialog.get_by_role("combobox").select_option("story")
     dialog.get_by_label("Name").fill("learned in the inspector")
     dialog.get_by_label("File").fill("data/learned.yml")
