@@ -1,6 +1,5 @@
 """The project that is measured, trained once: what has not changed since is not trained again."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,6 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.usage import Usage
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BUILD = REPOSITORY / "build" / "bench"
@@ -22,17 +23,14 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TrainingFigures:
-    """Wall and processor seconds of `turnstream train`, its peak resident memory, and seconds by trained part."""
+    """Wall and processor seconds of a training with all its processes, the peak of their memory, and the seconds of
+    each trained part, which are trained side by side.
+    """
 
     wall_s: float
     cpu_s: float
     peak_mb: float
     parts_s: dict[str, float]
-
-    @property
-    def rest_s(self) -> float:
-        """Python, TensorFlow, reading, writing."""
-        return self.wall_s - sum(self.parts_s.values())
 
 
 def initial_project() -> Path:
@@ -57,13 +55,11 @@ def run_measured(command: Sequence[str], folder: Path, env: Mapping[str, str] | 
     log = BUILD / "train.log"
     start = time.perf_counter()
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, env=env)
-        # wait4 tells what this one process used; getrusage would mix it with the other children.
-        _, status, usage = os.wait4(process.pid, 0)
+        usage = Usage()
+        code = usage.follow(subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, env=env))
     wall_s = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
     text = log.read_text(encoding="utf-8", errors="replace")
-    if process.returncode:
+    if code:
         raise BenchmarkError(f"training failed:\n{text[-2000:]}")
     parts = {name: float(seconds) for name, seconds in _PART.findall(text)}
-    return TrainingFigures(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, parts)
+    return TrainingFigures(wall_s, usage.cpu_s, usage.peak / 2**20, parts)

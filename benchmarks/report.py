@@ -214,7 +214,6 @@ def _training_table(runs: TrainingRuns, recorded: PeerFigures) -> Table:
     table.add_section()
     for name, seconds in training.parts_s.items():
         table.add_row(f"of it: {name}, s", f"{seconds:.1f}")
-    table.add_row("of it: imports, reading, export, writing, s", f"{training.rest_s:.1f}")
     return table
 
 

@@ -15,6 +15,7 @@ from turnstream.assistant.reader import ProjectPaths
 from turnstream.cli.errors import CommandError
 from turnstream.cli.summary import ProgressReporter, refusal, terminal
 from turnstream.training.train import TrainingRequest, train
+from turnstream.training.workers import TrainingEnded
 
 
 @contextmanager
@@ -31,6 +32,8 @@ def trained_fold(paths: ProjectPaths, data: NluData) -> Iterator[Path]:
                 yield train(TrainingRequest(fold, place / "models"), reporter).path
         except ProjectError as error:
             raise CommandError(refusal(error)) from error
+        except TrainingEnded as error:
+            raise CommandError(str(error)) from error
 
 
 def _nlu_only(config: Path | None) -> str:

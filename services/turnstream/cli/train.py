@@ -10,7 +10,15 @@ from turnstream.assistant.bundle import BundleError
 from turnstream.assistant.problems import ProjectError
 from turnstream.cli.errors import CommandError
 from turnstream.cli.examples import examples
-from turnstream.cli.options import DEFAULT_MODELS, LogChoice, ManyValues, log_options, project_options, project_paths
+from turnstream.cli.options import (
+    DEFAULT_MODELS,
+    NAME_OF_FILE,
+    LogChoice,
+    ManyValues,
+    log_options,
+    project_options,
+    project_paths,
+)
 from turnstream.runtime.settings import LogSettings
 
 NEEDED_TO_TRAIN = {
@@ -31,7 +39,7 @@ NEEDED_TO_TRAIN = {
     ),
 )
 @project_options
-@click.option("--out", default=DEFAULT_MODELS, show_default=True, help="Folder for trained bundles.")
+@click.option("--out", type=NAME_OF_FILE, default=DEFAULT_MODELS, show_default=True, help="Folder for trained bundles.")
 @click.option("--fixed-model-name", help="Name of the bundle.  [default: the time]")
 @click.option(
     "--augmentation",
@@ -75,6 +83,7 @@ def train(
     from turnstream.cli.summary import ProgressReporter, print_result, refusal, terminal
     from turnstream.training.train import TrainingRequest
     from turnstream.training.train import train as train_bundle
+    from turnstream.training.workers import TrainingEnded
 
     console = terminal()
     # Ended by SIGTERM as by Ctrl-C: what was written so far is removed.
@@ -87,17 +96,13 @@ def train(
         raise CommandError(refusal(error)) from error
     except BundleError as error:
         raise CommandError(f"--finetune: {error}") from error
+    except TrainingEnded as error:
+        raise CommandError(str(error)) from error
     except ModuleNotFoundError as error:
-        needed = {
-            "tensorflow": "TensorFlow",
-            "sklearn": "scikit-learn",
-            "scipy": "SciPy",
-            "pycrfsuite": "python-crfsuite",
-        }
-        if error.name not in needed:
+        if error.name not in NEEDED_TO_TRAIN:
             raise
         raise CommandError(
-            f"{needed[error.name]} is not installed, and this project has models to train: "
+            f"{NEEDED_TO_TRAIN[error.name]} is not installed, and this project has models to train: "
             "pip install 'turnstream[train]'."
         ) from error
     except OSError as error:

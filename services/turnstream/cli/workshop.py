@@ -31,6 +31,7 @@ from turnstream.evaluation.results import dialogue_result, nlu_result
 from turnstream.gateway.workshop import BODY, ORDER, RESULT
 from turnstream.replay.comparing import comparison_as_json
 from turnstream.runtime.settings import load_settings
+from turnstream.training.workers import TrainingEnded
 
 NO_TENSORFLOW = (
     "this server has no TensorFlow, which the models of this request need: run `turnstream train` or `turnstream test` "
@@ -68,7 +69,7 @@ def _done(job: Callable[[Job], dict[str, Any]], order: Job) -> dict[str, Any]:
         return {"value": job(order)}
     except ProjectError as error:
         return {"refused": "\n".join(map(str, error.problems))}
-    except (CommandError, BundleError) as error:
+    except (CommandError, BundleError, TrainingEnded) as error:
         return {"refused": str(error)}
     except ModuleNotFoundError as error:
         if error.name != "tensorflow":

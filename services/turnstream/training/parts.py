@@ -1,12 +1,8 @@
 """The trained parts of a bundle: each made anew, or taken from an earlier bundle that was made from the same input."""
 
-import importlib
 import os
 import shutil
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,9 +11,9 @@ from turnstream.assistant.bundle import Bundle, BundleWriter
 from turnstream.assistant.location import Location
 from turnstream.assistant.problems import Problem, ProjectError
 from turnstream.models.errors import UnsuitableOptions
-from turnstream.models.training_loop import ProgressCallback, TrainingProgress
-from turnstream.runtime.quiet import quiet_stderr
+from turnstream.models.training_loop import TrainingProgress
 from turnstream.training.finetuning import WEIGHTS_DIR
+from turnstream.training.workers import Build, TrainingEnded, Workers, prepare, timed
 
 FINGERPRINTS = "fingerprints"
 FURTHER = "further "
@@ -50,18 +46,15 @@ class Reporter(Protocol):
 class Part:
     """What is trained: `build` trains it and writes the SavedModel `model`, where it is a network, and its `files`.
 
-    An empty `fingerprint` is that of nothing: the part is made each time.
+    A network is trained in a process of its own, so its `build` must be picklable. An empty `fingerprint` is that of
+    nothing: the part is made each time.
     """
 
     name: str
     fingerprint: str
     model: str | None
-    build: Callable[[BundleWriter, ProgressCallback], None]
+    build: Build
     files: tuple[str, ...] = ()
-
-
-class _Stopped(Exception):
-    """Another part failed, or the training was interrupted."""
 
 
 def make(
@@ -75,7 +68,8 @@ def make(
 ) -> tuple[PartOutcome, ...]:
     """Make every part, or copy it from `earlier` where that has it from the same input.
 
-    Raises ProjectError for keys of a component that do not fit its data.
+    Raises ProjectError for keys of a component that do not fit its data, TrainingEnded where the process of a network
+    is gone.
 
     further: whether parts go on from those of `earlier`. What is to be trained runs side by side, on `cores` threads at
     most (None: the machine's).
@@ -111,45 +105,42 @@ def _build_all(parts: Sequence[Part], writer: BundleWriter, reporter: Reporter, 
     if not parts:
         return []
     if any(part.model for part in parts):
-        _load_tensorflow()
-    stop = threading.Event()
+        prepare()
+    workers = Workers()
     with ThreadPoolExecutor(min(len(parts), cores or os.cpu_count() or 1)) as threads:
-        running = [threads.submit(_build, part, writer, reporter, stop) for part in parts]
+        running = [threads.submit(_build, part, writer, reporter, workers) for part in parts]
         try:
             return [future.result() for future in running]
         except BaseException:
-            stop.set()
+            workers.stop()
             threads.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _build(part: Part, writer: BundleWriter, reporter: Reporter, stop: threading.Event) -> PartOutcome:
+def _build(part: Part, writer: BundleWriter, reporter: Reporter, workers: Workers) -> PartOutcome:
     metrics: dict[str, float] = {}
 
     def progress(state: TrainingProgress) -> None:
-        if stop.is_set():
-            raise _Stopped
+        workers.raise_if_stopped()
         metrics.update(state.metrics)
         metrics.update({f"validation {name}": value for name, value in state.validation.items()})
         reporter.progress(part.name, state)
 
     reporter.begin(part.name)
-    started = time.monotonic()
     try:
-        part.build(writer, progress)
+        if part.model is None:
+            seconds = timed(part.build, writer, progress)
+        else:
+            seconds = workers.run(part.build, writer, progress)
+            # The process had a copy of the writer.
+            writer.add_model(part.model)
     except UnsuitableOptions as error:
         raise ProjectError([Problem(Location("config.yml"), f"{part.name}: {error}.")]) from error
-    outcome = PartOutcome(part.name, False, time.monotonic() - started, metrics)
+    except TrainingEnded as error:
+        raise TrainingEnded(f"{part.name}: {error}.") from error
+    outcome = PartOutcome(part.name, False, seconds, metrics)
     reporter.end(outcome)
     return outcome
-
-
-def _load_tensorflow() -> None:
-    """Once there is something to train: importing it takes seconds, and its libraries talk about the machine."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if "tensorflow" not in sys.modules:
-        with quiet_stderr():
-            importlib.import_module("tensorflow")
 
 
 def _copy(part: Part, earlier: Bundle, writer: BundleWriter) -> None:

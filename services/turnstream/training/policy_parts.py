@@ -20,7 +20,7 @@ from turnstream.training.finetuning import WEIGHTS_DIR, Start
 from turnstream.training.fingerprints import fingerprint
 from turnstream.training.parts import Part
 from turnstream.training.policies import ModelPolicy, PolicyArtifacts
-from turnstream.training.story_texts import story_texts
+from turnstream.training.story_texts import LearntTexts, story_texts
 
 
 def policy_parts(
@@ -64,10 +64,15 @@ class _Builder:
         self._model = model
         self._dialogues: tuple[TrainingDialogue, ...] = dialogues.for_models
         self._domain = domain
-        self._pipeline = pipeline
         self._start = start.model(model) if start else None
         self._before: Mapping[str, Any] = start.policy_entry(policy.part) if start and self._start else {}
         self._encoder = StateEncoder.of(domain, earlier=start.encoder(policy.part) if start and self._start else None)
+        # Here, since components of the author's own need not survive being sent to another process.
+        self._learnt = self._texts(pipeline)
+
+    def _texts(self, pipeline: FeaturePipeline) -> LearntTexts | None:
+        """What is learnt of the texts of stories."""
+        return None
 
     def __call__(self, writer: BundleWriter, progress: ProgressCallback) -> None:
         raise NotImplementedError
@@ -85,6 +90,11 @@ class _TedBuilder(_Builder):
     label = "next actions"
     model = "ted"
 
+    def _texts(self, pipeline: FeaturePipeline) -> LearntTexts | None:
+        options = self._policy.options
+        assert isinstance(options, TEDPolicyOptions)
+        return story_texts(self._dialogues, self._domain.e2e_actions, pipeline, options, self._before)
+
     def __call__(self, writer: BundleWriter, progress: ProgressCallback) -> None:
         # TensorFlow takes seconds to import, which a project without networks should not wait for.
         from turnstream.models.ted import train_ted
@@ -93,7 +103,7 @@ class _TedBuilder(_Builder):
         assert isinstance(options, TEDPolicyOptions)
         actions, start = self._labels("actions", self._domain.action_names), self._start
         pairs = [(dialogue.states, _learned(dialogue)) for dialogue in self._dialogues]
-        learnt = story_texts(self._dialogues, self._domain.e2e_actions, self._pipeline, options, self._before)
+        learnt = self._learnt
         texts = learnt.texts if learnt is not None else None
         data = dialogue_data(pairs, self._encoder, actions, options.history_window, texts)
         options = start.shortened(options) if start else options

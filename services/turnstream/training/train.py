@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from turnstream.assistant.bundle import Bundle, BundleError, BundleWriter, find_bundle, open_bundle
-from turnstream.assistant.components import ComponentOptions, read_component
+from turnstream.assistant.components import ComponentOptions, NetworkOptions, read_component
 from turnstream.assistant.config import ComponentConfig
 from turnstream.assistant.domain import REQUESTED_SLOT, ROUTE_TO_CALM_SLOT, SESSION_METADATA_SLOT
 from turnstream.assistant.location import Location
@@ -17,6 +17,7 @@ from turnstream.assistant.reader import ProjectPaths
 from turnstream.assistant.suggested import with_suggestions
 from turnstream.assistant.validation import load_project
 from turnstream.dialogue.slots import check_slot_classes
+from turnstream.training import workers
 from turnstream.training.dialogues import TrainingDialogues, training_dialogues
 from turnstream.training.finetuning import Start, check_same_networks
 from turnstream.training.fingerprints import fingerprint
@@ -80,9 +81,10 @@ class _Prepared:
 def train(request: TrainingRequest, reporter: Reporter) -> TrainingResult:
     """Train a project. Raises ProjectError, with nothing written, where it is refused.
 
-    Raises BundleError where there is no bundle to go on from.
+    Raises BundleError where there is no bundle to go on from, and TrainingEnded where the process of a network is gone.
     """
-    prepared, warnings = _read(request)
+    # Where everything is to be trained, TensorFlow may be loaded meanwhile.
+    prepared, warnings = _read(request, trains_all=request.force or _newest(request.out) is None)
     whole = fingerprint(replace(prepared.project, tests=()), request.augmentation)
     earlier = None if request.force else _earlier(request, prepared.start)
     facts = _facts(prepared)
@@ -97,16 +99,16 @@ def train(request: TrainingRequest, reporter: Reporter) -> TrainingResult:
     return TrainingResult(path, True, outcomes, warnings, facts)
 
 
-def _read(request: TrainingRequest) -> tuple[_Prepared, tuple[Problem, ...]]:
+def _read(request: TrainingRequest, *, trains_all: bool) -> tuple[_Prepared, tuple[Problem, ...]]:
     _make_importable(request.paths.root)
     problems = Problems()
     read = load_project(request.paths)
-    prepared = _prepare(read.project, request, problems)
+    prepared = _prepare(read.project, request, problems, trains_all=trains_all)
     problems.raise_if_any()
     return prepared, (*read.warnings, *prepared.nlu.warnings, *problems.warnings)
 
 
-def _prepare(project: Project, request: TrainingRequest, problems: Problems) -> _Prepared:
+def _prepare(project: Project, request: TrainingRequest, problems: Problems, *, trains_all: bool) -> _Prepared:
     spoken = examples_in((*project.stories, *project.rules))
     project = replace(project, nlu=replace(project.nlu, examples=(*project.nlu.examples, *spoken)))
     config = with_suggestions(project.config)
@@ -121,6 +123,8 @@ def _prepare(project: Project, request: TrainingRequest, problems: Problems) -> 
         written = (*(config.pipeline or ()), *(config.policies or ()))
         check_same_networks(start, written, (*pipeline, *policies), problems)
         problems.raise_if_any()
+    if trains_all and any(isinstance(options, NetworkOptions) for options in (*pipeline, *policies)):
+        workers.prepare()
     nlu = fit_nlu(pipeline, project.nlu.distinct, project.domain, start, said_in(project.stories))
     dialogues = training_dialogues(
         project.stories, project.rules, project.domain, problems, augmentation=request.augmentation
