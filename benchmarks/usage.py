@@ -1,12 +1,16 @@
 """What a command and the processes that it starts use together."""
 
+import contextlib
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import psutil
 
 EVERY_S = 0.1
+MEMORY_EVERY = 5
+"""Looks. To tell what processes share, the system goes through all their pages."""
 
 
 @dataclass(slots=True)
@@ -26,22 +30,28 @@ class Usage:
     def follow(self, process: "subprocess.Popen[bytes]") -> int:
         """Look until the process has ended; its exit code."""
         root = psutil.Process(process.pid)
-        while process.poll() is None:
-            self._look(root)
+        looks = 0
+        while (code := process.poll()) is None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                family = [root, *root.children(recursive=True)]
+                self._add_times(family)
+                if looks % MEMORY_EVERY == 0:
+                    self.peak = max(self.peak, _held(family))
+            looks += 1
             time.sleep(EVERY_S)
-        return process.returncode
+        return code
 
-    def _look(self, root: psutil.Process) -> None:
-        held = 0
-        try:
-            family = [root, *root.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return
+    def _add_times(self, family: Sequence[psutil.Process]) -> None:
         for process in family:
-            try:
-                times, memory = process.cpu_times(), process.memory_full_info()
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-            self._cpu_s[process.pid] = times.user + times.system
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                self._cpu_s[process.pid] = times.user + times.system
+
+
+def _held(family: Sequence[psutil.Process]) -> int:
+    held = 0
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            memory = process.memory_full_info()
             held += getattr(memory, "pss", memory.rss)
-        self.peak = max(self.peak, held)
+    return held
