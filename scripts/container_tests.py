@@ -8,11 +8,12 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +21,8 @@ TAG = "tests"
 IMAGES = ("service", "trainer", "actions", "kafka")
 COMPOSES = (("docker", "compose"), ("docker-compose",))
 ENGINE_START_S = 60.0
+CLEANING_UP_S = 45.0
+"""For tests that are ended early, to remove their containers."""
 CANNOT_BUILD = 3
 """What scripts/images.py ends with where the machine lacks an engine with BuildKit, or a base."""
 
@@ -29,6 +32,8 @@ class CannotTest(RuntimeError):
 
 
 def main() -> int:
+    # Ended early, as by `timeout`: tests remove their containers, and an engine of our own ends.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         with docker_engine():
             compose = find_compose()
@@ -60,7 +65,22 @@ def run_tests(compose: tuple[str, ...]) -> int:
     }
     chosen = sys.argv[1:] or ["tests/containers"]
     command = [python, "-m", "pytest", "--containers", "-s", "--timeout=900", *chosen]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    return run_to_its_end(command, environment)
+
+
+def run_to_its_end(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """The exit code. Where this process is to end, the other one is given time to clean up."""
+    # A session of its own: `timeout` signals the whole group, and who is killed at once cleans nothing up.
+    with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(CLEANING_UP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
 
 
 def official_images() -> list[str]:
@@ -85,7 +105,7 @@ def docker_engine() -> Iterator[None]:
     if os.geteuid() or shutil.which("dockerd") is None:
         raise CannotTest("no Docker engine answers, and only root can start one (`dockerd`).")
     with tempfile.TemporaryFile() as log:
-        engine = subprocess.Popen(["dockerd"], stdout=log, stderr=subprocess.STDOUT)
+        engine = subprocess.Popen(["dockerd"], stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             _await_engine(engine)
             yield

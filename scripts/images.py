@@ -75,6 +75,7 @@ def main() -> int:
     try:
         docker = find_docker(arguments.no_cache)
         base = arguments.base or find_base(docker)
+        check_engine(docker, base)
         for image in arguments.images or ("service", "trainer"):
             name = f"turnstream/{image}:{arguments.tag}"
             BUILDERS[image](docker, base, name)
@@ -116,6 +117,12 @@ def find_base(docker: Docker) -> str:
         make_local_base(docker)
     print(f"on {LOCAL_BASE}, made here from Debian's packages: {OFFICIAL_BASE} cannot be pulled", flush=True)
     return LOCAL_BASE
+
+
+def check_engine(docker: Docker, base: str) -> None:
+    """An engine may answer where the machine lets it start no container. Raises CannotBuild."""
+    if docker.has(base) and not _succeeds(docker.program, "run", "--rm", "--entrypoint", "true", base):
+        raise CannotBuild("Images need a Docker engine that can start containers: this one cannot.")
 
 
 def make_local_base(docker: Docker) -> None:

@@ -141,6 +141,34 @@ async def test_the_validator_gets_its_candidates_after_the_form_and_the_slot_of_
     assert scene.tracker.latest_action_name == "trip_form"
 
 
+async def test_what_asks_is_sent_the_forms_run_so_far_after_its_execution() -> None:
+    answer = (UserUttered(text="moonday"), SlotSet(name="day", value="moonday"))
+    actions = FakeActions(validate_trip_form=lambda _: [SlotSet(name="day", value=None)])
+
+    await run_form(actions, *ASKED_FOR_DAY, *answer)
+
+    asked = actions.seen[-1][1]
+    assert actions.seen[-1][0] == "utter_ask_day"
+    assert asked.tracker.latest_action_name == "trip_form"
+    assert [shown(e) for e in asked.events[-4:]] == [
+        ("day", "moonday"),
+        (REQUESTED_SLOT, "day"),
+        "action",
+        ("day", None),
+    ]
+
+
+async def test_what_asks_first_is_sent_that_nothing_was_requested_before() -> None:
+    actions = FakeActions(validate_trip_form=nothing)
+
+    await run_form(actions, LISTEN, UserUttered(text="book"), SlotSet(name=REQUESTED_SLOT, value="of another form"))
+
+    asked = actions.seen[-1][1]
+    assert actions.seen[-1][0] == "action_ask_city"
+    assert (asked.active_loop, asked.tracker.slots[REQUESTED_SLOT]) == ("trip_form", None)
+    assert [shown(e) for e in asked.events[-3:]] == [(REQUESTED_SLOT, None), "action", "loop trip_form"]
+
+
 async def test_the_answer_alone_is_enough_history_for_a_form() -> None:
     dialogue = Dialogue("c", DOMAIN, ASKED_FOR_DAY)
     answer = (UserUttered(text="monday"), SlotSet(name="day", value="monday"))

@@ -108,6 +108,19 @@ def test_an_answer_that_is_no_message_is_refused(answer: Any) -> None:
         checked("utter_greet", answer)
 
 
+def test_what_utf8_and_json_cannot_say_is_replaced() -> None:
+    answer = {"text": "a\ud800", "custom": {"n": [float("nan"), float("inf"), 1.5]}}
+    assert checked("utter_greet", answer) == {"text": "a\ufffd", "custom": {"n": [None, None, 1.5]}}
+
+
+def test_an_answer_that_is_nested_too_deeply_is_refused() -> None:
+    answer: Any = "a"
+    for _ in range(40):
+        answer = [answer]
+    with pytest.raises(ActionFailed, match="the NLG server's answer cannot be used: it is nested more than"):
+        checked("utter_greet", {"custom": answer})
+
+
 async def test_a_server_that_refuses_or_is_away_fails_the_response_with_the_address() -> None:
     async with recording_server(statuses=[500]) as server:
         with pytest.raises(ActionFailed, match=f"utter_greet: the NLG server at {server.url} answered with status 500"):

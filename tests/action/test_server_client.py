@@ -56,6 +56,12 @@ async def test_events_and_responses_come_back_as_they_were_sent() -> None:
     assert answer.responses == ({"text": "hi"},)
 
 
+async def test_numbers_that_json_cannot_say_are_null() -> None:
+    async with serving(answering('{"responses": [{"custom": {"n": [NaN, 1e999, -Infinity, 1.5]}}]}')) as client:
+        answer = await client.call(a_request(), "")
+    assert answer.responses == ({"custom": {"n": [None, None, None, 1.5]}},)
+
+
 @pytest.mark.parametrize("body", ["{}", "null", "", '{"events": null}'])
 async def test_an_empty_answer_means_that_nothing_happened(body: str) -> None:
     async with serving(answering(body)) as client:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,34 @@ def test_an_unknown_key_names_the_nearest() -> None:
 
     assert options is None
     assert errors == ["config.yml:2: DIETClassifier has no key 'epoch'. Did you mean 'epochs'?"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("WhitespaceTokenizer", {"case_sensitive": False, "use_cls_token": True}),
+        ("CountVectorsFeaturizer", {"return_sequence": True}),
+        ("CRFEntityExtractor", {"return_sequence": True}),
+        ("DIETClassifier", {"num_neg": 20, "C2": 0.002, "evaluate_on_num_examples": 0}),
+        ("TEDPolicy", {"rnn_size": 64, "validation_split": 0.1, "max_training_samples": 300}),
+        ("RulePolicy", {"nlu_threshold": 0.3, "core_threshold": 0.3, "fallback_action_name": "utter_default"}),
+    ],
+)
+def test_keys_of_earlier_versions_are_passed_over_with_a_warning(name: str, options: dict[str, object]) -> None:
+    problems = Problems()
+    config = ComponentConfig(name, dict(options), Location("config.yml", 1))
+
+    read_component(config, problems)
+
+    assert problems.errors == []
+    assert [str(warning).split("'")[1] for warning in problems.warnings] == list(options)
+
+
+@pytest.mark.parametrize("name", sorted(known_components()))
+def test_no_key_of_earlier_versions_is_a_key_of_today(name: str) -> None:
+    cls = known_components()[name]
+
+    assert not set(cls.ignored_keys) & {f.name for f in dataclasses.fields(cls)}
 
 
 def test_several_wrong_values_are_reported_together() -> None:

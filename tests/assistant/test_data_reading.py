@@ -359,7 +359,7 @@ def test_all_mistakes_of_all_files_are_reported_at_once(write_project: Write) ->
         ("nlu:\n- examples: x\n", "data.yml:2: An item of 'nlu' needs one of"),
         (
             "nlu:\n- intent: a\n  examples: [x]\n",
-            "data.yml:3: An item of 'nlu': an example must be a mapping, not 'x'.",
+            "data.yml:3: An item of 'nlu': an example must be a mapping, not 'x'. Write 'examples: |'",
         ),
         ("nlu:\n- intent: a\n  examples: 3\n", "must be a text with one '- example' in each line, not 3 (int)."),
         ("nlu:\n- regex: a\n  examples: |\n    - (x\n", "data.yml:4: The regular expression '(x' cannot be used"),

@@ -248,6 +248,33 @@ def test_rasas_components_may_be_named_by_their_module_path(write_project: Write
     assert "RulePolicy has no key 'threshold'." in write_project({"config.yml": wrong}).texts()[0]
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "error"),
+    [
+        ("{name: WhitespaceTokenizer, lower: true}", "WhitespaceTokenizer has no key 'lower'."),
+        ("{name: my.Tokenizer}", "The custom component 'my.Tokenizer' cannot be loaded."),
+        ("{name: Tokeniser}", "There is no component or policy 'Tokeniser'."),
+    ],
+)
+def test_what_follows_a_refused_component_is_not_refused_for_its_want(
+    write_project: Write, pipeline: str, error: str
+) -> None:
+    after = "{name: CountVectorsFeaturizer}, {name: DIETClassifier}, {name: FallbackClassifier}"
+    project = write_project({"config.yml": f"pipeline: [{pipeline}, {after}]\n"})
+
+    texts = project.texts()
+
+    assert len(texts) == 1
+    assert error in texts[0]
+
+
+def test_a_refused_classifier_is_still_there_for_the_fallback(write_project: Write) -> None:
+    pipeline = "{name: WhitespaceTokenizer}, {name: CountVectorsFeaturizer}, {name: DIETClassifier, epoch: 1}"
+    project = write_project({"config.yml": f"pipeline: [{pipeline}, {{name: FallbackClassifier}}]\n"})
+
+    assert project.texts() == ["config.yml:1: DIETClassifier has no key 'epoch'. Did you mean 'epochs'?"]
+
+
 def test_two_featurizers_cannot_share_an_alias(write_project: Write) -> None:
     project = write_project(
         {

@@ -111,6 +111,17 @@ def test_only_what_is_new_is_learned() -> None:
     assert learned.told == "1 story, 1 example, 4 additions to the domain"
 
 
+def test_of_a_turn_that_was_reverted_only_the_example_is_learned(tmp_path: Path) -> None:
+    learned = Learned(responses={"utter_new": "New!"})
+    learned.add_conversation([LISTEN], DOMAIN, [])
+    learned.add_examples([said("hello there", "greet"), *done("utter_new"), LISTEN], DOMAIN, [])
+    learned.keep_said_responses()
+    assert learned.told == "1 example"
+    places = Places(tmp_path / "stories.yml", tmp_path / "nlu.yml", tmp_path / "domain.yml")
+    assert save(learned, places, []) == [places.nlu]
+    assert yaml.safe_load(places.nlu.read_text())["nlu"] == [{"intent": "greet", "examples": "- hello there\n"}]
+
+
 def test_files_get_what_was_learned_and_names_that_are_free(tmp_path: Path) -> None:
     places = Places(tmp_path / "data" / "stories.yml", tmp_path / "data" / "nlu.yml", tmp_path / "domain.yml")
     places.domain.write_text("intents: [greet]\n")

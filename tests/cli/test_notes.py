@@ -5,7 +5,7 @@ from pathlib import Path
 from support.commands import RunningAssistant
 from turnstream.assistant.reader import load_endpoints
 from turnstream.cli.credentials import read_credentials
-from turnstream.cli.serving import unused_endpoints
+from turnstream.cli.serving import misread_endpoints, unused_endpoints
 from turnstream.runtime.settings import Settings
 
 
@@ -34,14 +34,26 @@ def test_sections_of_endpoints_that_nothing_uses_are_named_with_what_does_their_
         assert instead in note
 
 
+def test_a_name_that_endpoints_do_not_know_is_told_with_the_nearest(tmp_path: Path) -> None:
+    file = tmp_path / "endpoints.yml"
+    file.write_text("action_endpoints:\n  url: http://localhost:5055/webhook\n")
+    (slip,) = misread_endpoints(file)
+    assert str(slip).startswith("endpoints.yml:1: Unknown section 'action_endpoints'")
+    assert "Did you mean 'action_endpoint'?" in str(slip)
+    assert misread_endpoints(None) == []
+
+
 def test_notes_and_log_go_where_they_are_asked_for(project: Path) -> None:
     (project / "endpoints.yml").write_text("tracker_store:\n  type: SQL\n  dialect: sqlite\n  db: rasa.db\n")
     (project / "credentials.yml").write_text("rest:\nslack:\n  slack_token: x\n")
-    with RunningAssistant("-v", "--log-file", "run.log", "--placement", "together", cwd=project) as assistant:
+    with RunningAssistant(
+        "--cors", "shop.example", "-v", "--log-file", "run.log", "--placement", "together", cwd=project
+    ) as assistant:
         assert assistant.ready().texts("hello") == ["Hello, I am small."]
         assert assistant.stop() == 0
         note = "endpoints.yml:1: 'tracker_store' is not used; conversations are kept in .turnstream/turns.db"
         assert note in assistant.errors
+        assert "write https://shop.example" in assistant.errors
         assert "credentials.yml:2: The channel 'slack' is not served" in assistant.errors
     assert "serving turnstream.api.v1.Conversations" in (project / "run.log").read_text()
 

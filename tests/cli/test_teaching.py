@@ -44,6 +44,7 @@ class Taught:
         self._capsys = capsys
         self.output = ""
         self.responses: dict[str, str] = {}
+        self.learned = Learned()
 
     async def __call__(self, *answers: str) -> list[list[str]]:
         async with asked_assistant(self._assistant, self._settings) as asked:
@@ -51,6 +52,9 @@ class Taught:
             await teacher.talk()
         self.output = self._capsys.readouterr().out
         self.responses = teacher.responses
+        self.learned = Learned(responses=teacher.responses)
+        for events in teacher.heard:
+            self.learned.add_examples(events, asked.bundle.domain, ())
         domain = asked.bundle.domain
         return [[str(next(iter(s.values()))) for s in training_steps(c, domain)] for c in teacher.conversations]
 
@@ -78,6 +82,14 @@ async def test_message_is_taken_back_in_its_turn(teach: Taught) -> None:
     stories = await teach("hello", RIGHT, UNDO, "hello", UNDO, "add one", RIGHT, RIGHT, RIGHT, RIGHT)
     assert teach.output.count("Taken back.") == 2
     assert stories == [["count", "action_count", "utter_done"]]
+
+
+async def test_the_commands_are_understood_in_the_middle_of_a_turn_and_anything_else_is_explained(
+    teach: Taught,
+) -> None:
+    assert await teach(*GREETED, "hello", "what?", "/undo", "hello", "/stop") == [["greet", "utter_greet"]]
+    assert "Taken back." in teach.output
+    assert teach.output.count("Enter: right, n: wrong, u: take the message back, q: end") == 1
 
 
 async def test_message_is_taken_back_after_its_turn(teach: Taught) -> None:
@@ -122,6 +134,7 @@ async def test_form_is_filled_in_and_left_for_a_moment(tmp_path: Path, capsys: p
     ]
     assert "order_form refused: something else is to follow" in teach.output
     assert "slot: dish = 'soup'" in teach.output
+    assert teach.learned.examples["order"] == ["order something", "I want [soup](dish)"]
 
 
 @pytest.mark.parametrize("answers", [[], ["n"], ["later"]])

@@ -26,9 +26,11 @@ def files(folder: Path) -> set[str]:
 def test_trains_the_project_of_the_folder_without_a_flag(call: Call, project: Path) -> None:
     with (project / "data" / "nlu.yml").open("a") as file:
         file.write("  - intent: greet\n    examples: |\n      - good morning\n")
+    story = "stories:\n- story: one\n  steps:\n  - intent: greet\n  - action: utter_greet\n"
+    (project / "data" / "one.yml").write_text(story)
     result = call("train")
     assert result.exit_code == 0
-    assert "7 examples, 3 intents, 4 rules, 1 slot, 3 responses" in result.output
+    assert "7 examples, 3 intents, 1 story, 4 rules, 1 slot, 3 responses" in result.output
     assert "Your assistant is trained: models/" in result.output
     assert len(files(project / "models")) == 2
 

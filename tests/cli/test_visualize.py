@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import Result
+from support.commands import turnstream
 
 Call = Callable[..., Result]
 
@@ -29,6 +30,16 @@ def test_file_and_data_can_be_chosen(call: Call, project: Path) -> None:
     assert call("visualize", "--stories", "other.yml", "--out", "other.html").exit_code == 0
     assert labels(project / "other.html") == ["start", "wait", "utter_done", "end"]
     assert call("visualize", "--max-history", "0").exit_code == 2
+
+
+def test_the_page_is_opened_where_that_is_asked_for(project: Path) -> None:
+    opened = project / "opened"
+    browser = project / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n', encoding="utf-8")
+    browser.chmod(0o755)
+    done = turnstream("visualize", "--open", cwd=project, BROWSER=str(browser))
+    assert done.code == 0, done.errors
+    assert opened.read_text(encoding="utf-8") == f"{project / 'graph.html'}\n"
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,16 @@ def test_more_detail_of_a_pod(reader: ClusterReader) -> None:
     follow(reader, "Failure drills")
 
 
+def test_what_the_text_says_to_type(reader: ClusterReader, bots: Cluster) -> None:
+    restart = "kubectl -n bots rollout restart deployment/bot-turnstream-gateway"
+    text = PAGE.read_text(encoding="utf-8")
+    for command in ("kubectl --namespace bots describe pod", "helm history bot -n bots", restart):
+        assert f"`{command}`" in text
+        do(reader, command)
+    bots.until_ready("gateway")
+    do(reader, f"kubectl -n bots logs deployment/{FULLNAME}-gateway")
+
+
 def test_taking_it_away_leaves_nothing_but_what_the_page_says(reader: ClusterReader, bots: Cluster) -> None:
     follow(reader, "Taking it away")
     until(lambda: not bots.leftovers(), "everything to go")

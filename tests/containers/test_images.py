@@ -47,6 +47,11 @@ def test_the_service_image_has_no_tensorflow_and_no_pip() -> None:
     assert python(SERVICE, code) == "[]"
 
 
+def test_the_service_image_has_nothing_to_build_with() -> None:
+    look = "import shutil; print([p for p in ('gcc', 'cc', 'g++', 'make', 'strip', 'git', 'curl') if shutil.which(p)])"
+    assert python(SERVICE, look) == "[]"
+
+
 def test_every_service_can_be_imported_under_a_root_that_nobody_can_write() -> None:
     code = (
         "import turnstream.cli.assembly, turnstream.turnlog.kafka.log, os; print(os.getuid(), os.access('/', os.W_OK))"
@@ -91,13 +96,13 @@ def test_the_first_process_heeds_sigterm_while_it_starts(arguments: tuple[str, .
     name = f"turnstream-test-{tmp_path.name}".replace("[", "-").replace("]", "")
     mount = ("--volume", f"{ROOT / 'examples' / 'cafe'}:/project:ro")
     docker("run", "--detach", "--name", name, *HARDENED[1:], *mount, TRAINER, *arguments)
-    try:
-        logs = subprocess.Popen(["docker", "logs", "--follow", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert logs.stdout is not None
-        assert logs.stdout.readline()
-        docker("stop", "--time", "60", name)
-        assert inspect(name)["State"]["ExitCode"] in (0, 143)
-        logs.wait(60)
-        logs.stdout.close()
-    finally:
-        docker("rm", "--force", name)
+    follow = ["docker", "logs", "--follow", name]
+    with subprocess.Popen(follow, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as logs:
+        try:
+            assert logs.stdout is not None
+            assert logs.stdout.readline()
+            docker("stop", "--time", "60", name)
+            code = inspect(name)["State"]["ExitCode"]
+        finally:
+            docker("rm", "--force", name)
+    assert code in (0, 143)

@@ -85,10 +85,14 @@ def test_entities_that_a_policy_found_are_seen_too() -> None:
 
 
 def test_a_retrieval_intent_counts_as_its_base() -> None:
-    written = now(says("faq/ask", "t", ev.ExtractedEntity("city", "x")))
-    assert (written.intent, written.full_retrieval_intent, written.entities) == ("faq", "faq/ask", ("city",))
     understood = now(says("faq", full_retrieval_intent_name="faq/ask", has_full_retrieval_intent_name=True))
     assert (understood.intent, understood.full_retrieval_intent) == ("faq", "faq/ask")
+
+
+def test_a_retrieval_intent_from_outside_counts_as_it_stands() -> None:
+    """No selector has split it: Rasa knows no intent of that name."""
+    triggered = now(says("faq/ask", "t"))
+    assert (triggered.intent, triggered.full_retrieval_intent) == ("faq/ask", None)
 
 
 def test_slots_are_seen_that_influence_and_have_a_feature() -> None:

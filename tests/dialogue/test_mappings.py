@@ -148,7 +148,11 @@ def test_a_null_entity_empties_a_set_slot_and_is_passed_over_otherwise() -> None
         (replace(CITY, not_intents=("deny",)), "deny", False),
         (replace(CITY, not_intents=("deny",)), "inform", True),
         (replace(CITY, intents=("deny",), not_intents=("deny",)), "deny", True),
-        (replace(CITY, intents=("faq",)), "faq/ask", True),
+        (replace(CITY, intents=("faq",)), "faq", True),
+        # From outside, where no selector has split the name.
+        (replace(CITY, intents=("faq",)), "faq/ask", False),
+        (replace(CITY, intents=("faq/ask",)), "faq/ask", False),
+        (replace(CITY, not_intents=("faq/ask",)), "faq/ask", True),
     ],
 )
 def test_intents_of_a_mapping(mapping: SlotMapping, intent: str, fits: bool) -> None:

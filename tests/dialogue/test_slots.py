@@ -1,6 +1,7 @@
 """What policies see of slots, type by type."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,17 +106,99 @@ def test_a_class_with_the_documented_methods_is_enough(folder: Path) -> None:
     assert [featurize_slot(Slot("n", "plain_slots.Even"), v) for v in (None, 1, 2)] == [(0.0,), (0.0,), (1.0,)]
 
 
+CLASSES = """\
+from rasa.shared.core import slots
+from rasa.shared.core.slots import AnySlot, BooleanSlot, CategoricalSlot, FloatSlot, ListSlot, TextSlot, bool_from_any
+
+class Text(TextSlot):
+    def _feature_dimensionality(self): return 2
+    def _as_feature(self): return super()._as_feature() + [float(str(self.value).startswith("a"))]
+
+class Bool(BooleanSlot):
+    def _as_feature(self): return super()._as_feature()[::-1]
+
+class Categorical(CategoricalSlot):
+    def __init__(self, name, mappings, values=None, **options):
+        super().__init__(name, mappings, ["low", *values], **options)
+
+class Float(FloatSlot):
+    def _as_feature(self):
+        is_set, share = super()._as_feature()
+        return [is_set, float(share > 0.5)]
+
+class List(ListSlot):
+    def _feature_dimensionality(self): return 2
+    def _as_feature(self): return [float(len(self.value or []) > n) for n in range(2)]
+
+class Any(AnySlot): ...
+
+class Truth(slots.Slot):
+    def _as_feature(self):
+        try:
+            return [float(bool_from_any(self.value))]
+        except (TypeError, ValueError):
+            return [-1.0]
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "shown"),
+    [
+        ("Text", {}, {None: (0.0, 0.0), "ab": (1.0, 1.0), "b": (1.0, 0.0)}),
+        ("Bool", {}, {None: (0.0, 0.0), "true": (1.0, 1.0), False: (0.0, 1.0)}),
+        (
+            "Categorical",
+            {"values": ["HIGH"]},
+            {None: (0.0, 0.0, 0.0), "Low": (1.0, 0.0, 0.0), "high": (0.0, 1.0, 0.0), "odd": (0.0, 0.0, 1.0)},
+        ),
+        ("Float", {"max_value": 10}, {None: (0.0, 0.0), 4: (1.0, 0.0), "7": (1.0, 1.0), "x": (0.0, 0.0)}),
+        ("List", {}, {None: (0.0, 0.0), "a": (1.0, 0.0), ("a", "b"): (1.0, 0.0)}),
+        ("Any", {}, {None: (), "a": ()}),
+        ("Truth", {}, {None: (-1.0,), "True": (1.0,), "perhaps": (-1.0,)}),
+    ],
+)
+def test_a_class_may_derive_from_every_built_in_slot_of_rasa(
+    folder: Path, kind: str, options: dict[str, Any], shown: dict[Any, tuple[float, ...]]
+) -> None:
+    (folder / "derived_slots.py").write_text(CLASSES)
+    slot = Slot("s", f"derived_slots.{kind}", options=options)
+    assert {value: featurize_slot(slot, value) for value in shown} == shown
+    assert {len(features) for features in shown.values()} == {slot_feature_size(slot)}
+
+
+def test_what_is_written_of_influence_counts_before_the_default_of_a_class(folder: Path) -> None:
+    (folder / "influence_slots.py").write_text(
+        "from rasa.shared.core.slots import Slot\n"
+        "class Quiet(Slot):\n"
+        "    def __init__(self, name, mappings, influence_conversation=False):\n"
+        "        super().__init__(name, mappings, influence_conversation=influence_conversation)\n"
+        "    def _as_feature(self): return [1.0]\n"
+    )
+    silent = Slot("s", "influence_slots.Quiet")
+    assert slot_feature_size(silent) == 0
+    assert slot_feature_size(replace(silent, options={"influence_conversation": True})) == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "source", "message"),
     [
         ("txt", "", "'txt' is no slot type"),
         ("slots_away.Gone", "", "run in the project's folder, or put the module's folder on PYTHONPATH"),
         (
-            "odd_f.Listed",
-            "from rasa.shared.core.slots import ListSlot\nclass Listed(ListSlot): ...\n",
-            "of Rasa only rasa.shared.core.slots.Slot is there",
+            "odd_f.Loose",
+            "from rasa.shared.core.slots import AnySlot\n"
+            "class Loose(AnySlot):\n"
+            "    def __init__(self, name, mappings): super().__init__(name, mappings, influence_conversation=True)\n",
+            "A slot of type 'any' cannot influence the conversation",
         ),
-        ("odd_g.Deep", "from rasa.core.agent import Agent\n", "of Rasa only rasa.shared.core.slots.Slot is there"),
+        (
+            "odd_h.Empty",
+            "from rasa.shared.core.slots import FloatSlot\n"
+            "class Empty(FloatSlot):\n"
+            "    def __init__(self, name, mappings): super().__init__(name, mappings, min_value=1, max_value=1)\n",
+            "min_value, 1, must be below max_value, 1",
+        ),
+        ("odd_g.Deep", "from rasa.core.agent import Agent\n", "of Rasa only these of rasa.shared.core.slots are there"),
         ("odd_a.Missing", "", "module odd_a has no class Missing"),
         ("odd_b.Half", "class Half:\n    def as_feature(self): return []\n", "needs a method feature_dimensionality()"),
         ("odd_c.Broken", "raise ValueError('no')\n", "importing odd_c failed: ValueError('no')"),

@@ -7,13 +7,9 @@ from pathlib import Path
 
 import pytest
 from support.command_lines import fault_of, words_of
+from support.page_commands import BESIDE_THE_TUTORIAL, DOCS, FOLLOWED, PAGES
 from support.pages import Reader
 from support.shared import REPOSITORY
-
-DOCS = REPOSITORY / "docs"
-PAGES = (REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted(DOCS.glob("*.md")))
-FOLLOWED = ("authoring", "inspector", "migrate", "models", "replay", "rollout", "testing")
-"""How-to pages whose commands are run, each in the project that the tutorial leaves behind."""
 
 COMMAND = re.compile(r"^ *(?:\$ )?(?:[A-Z_]+=\S+ )*(?P<command>(?:turnstream|make) .+)$")
 IN_TEXT = re.compile(r"`(?:[A-Z_]+=\S+ )*((?:turnstream|make) [^`]+)`")
@@ -64,6 +60,14 @@ def test_how_to_prints_what_it_shows(tutorial: Reader, tmp_path: Path, name: str
     shutil.copytree(tutorial.home / "my-assistant", tmp_path / "my-assistant")
     with Reader(tmp_path, dict(tutorial.versions)).enter("my-assistant") as reader:
         assert reader.follow(DOCS / f"{name}.md") > 0
+    assert not reader.differences, "\n".join(reader.differences)
+
+
+def test_commands_of_the_text_run_in_the_project_of_the_tutorial(tutorial: Reader, tmp_path: Path) -> None:
+    shutil.copytree(tutorial.home / "my-assistant", tmp_path / "my-assistant")
+    with Reader(tmp_path, dict(tutorial.versions)).enter("my-assistant") as reader:
+        for command in BESIDE_THE_TUTORIAL:
+            reader.do(command)
     assert not reader.differences, "\n".join(reader.differences)
 
 

@@ -9,7 +9,7 @@ from support.inspected import turns_from
 
 
 async def test_the_page_is_named_with_its_token_and_writes_the_projects_files(project: Path) -> None:
-    with RunningAssistant("--inspect", "--auth-token", "a&b", cwd=project) as assistant:
+    with RunningAssistant("--inspect", "--data", "data", "--auth-token", "a&b", cwd=project) as assistant:
         assistant.ready()
         (page,) = [line.split()[1] for line in assistant.lines if line.startswith("  inspector ")]
         assert page == f"{assistant.url}/inspector/?token=a%26b"

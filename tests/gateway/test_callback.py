@@ -81,6 +81,21 @@ async def test_a_message_sent_again_is_not_posted_again(scene: Scene) -> None:
     assert scene.theirs.received.qsize() == 1
 
 
+async def test_what_was_committed_before_a_restart_is_posted_when_its_client_sends_it_again(scene: Scene) -> None:
+    committed = TurnRecord(
+        channel="callback",
+        replies=[Reply(text="not posted in time")],
+        events=[event_to_proto(UserUttered(text="silence", message_id="m1"))],
+    )
+    await scene.behind.log.commit("ada", "m1", committed)
+    await scene.behind.log.commit("ada", "r1", reminder("fired meanwhile"))
+    assert await scene.say("silence", message_id="m1") == (200, "success")
+    assert [(await scene.heard())["text"] for _ in range(2)] == ["not posted in time", "fired meanwhile"]
+    assert await scene.say("again") == (200, "success")
+    assert (await scene.heard())["text"] == "callback: again"
+    assert scene.theirs.received.empty()
+
+
 async def test_what_another_gateway_took_is_for_that_one_to_post(scene: Scene) -> None:
     await scene.say("hi")
     await scene.theirs.next()

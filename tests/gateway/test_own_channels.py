@@ -181,6 +181,20 @@ def test_a_module_that_needs_rasa_is_refused_with_what_to_do(tmp_path: Path, mon
     assert "is written for Rasa's InputChannel" in told
 
 
+def test_keys_that_rasas_channels_pass_over_are_told_and_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "socketio:\n  session_persistence: true\n  cors: [http://a]\ncallback:\n  url: http://x\n  retries: 3\n"
+
+    channels = opened(tmp_path, text)
+
+    assert [channel.name for channel in channels] == ["socketio", "callback"]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "credentials.yml:3: The channel 'socketio': the key 'cors' has no effect.",
+        "credentials.yml:6: The channel 'callback': the key 'retries' has no effect.",
+    ]
+
+
 def test_channels_of_rasa_that_are_not_here_are_warned_of(tmp_path: Path) -> None:
     file = tmp_path / "credentials.yml"
     file.write_text("rest:\nslack:\n  slack_token: x\ntelegram:\n", encoding="utf-8")

@@ -17,6 +17,7 @@ from support.gateway import Behind, running_gateway
 from turnstream.api.v1 import conversations_pb2 as pb
 from turnstream.api.v1.conversations_pb2_grpc import ConversationsStub
 from turnstream.api.v1.turnlog_pb2 import TurnRecord
+from turnstream.gateway.rest import listening
 from turnstream.runtime.channels import open_channel
 from turnstream.runtime.errors import Unavailable, typed_errors
 
@@ -64,6 +65,36 @@ async def test_requests_that_never_end_hold_nobody_up_and_are_ended() -> None:
         for reader, _ in slow:
             assert await status_of(reader) == 408
         assert not [message for message in behind.log.accepted if message.conversation_id != "ada"]
+
+
+async def drip(connection: Connection) -> bytes:
+    """Send a byte at a time for as long as the server lets us; the line that it answers then, if it arrives.
+
+    A server that closes on bytes that it has not read resets the connection, and its last answer may be lost with it.
+    """
+    reader, writer = connection
+    answering = asyncio.ensure_future(reader.readline())
+    async with asyncio.timeout(60):
+        while not answering.done():
+            writer.write(b"a")
+            await asyncio.wait([answering], timeout=0.01)
+    return answering.result() if answering.exception() is None else b""
+
+
+async def test_bytes_that_come_one_by_one_buy_a_request_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "KEEPALIVE_S", 0.3)
+    start = b"POST /webhooks/rest/webhook HTTP/1.1\r\nHost: x\r\n"
+    async with running_gateway(client_timeout_s=0.3) as behind, connections(behind, 20) as slow:
+        for _, writer in slow[:10]:
+            writer.write(start + b"Content-Length: 100000\r\n\r\n")
+        for _, writer in slow[10:]:
+            writer.write(start + b"X-Header: ")
+        dripping = [asyncio.ensure_future(drip(connection)) for connection in slow]
+        assert await say_hi(behind) == 200
+        answers = await asyncio.gather(*dripping)
+        assert set(answers[:10]) <= {b"HTTP/1.1 408 Request Timeout\r\n", b""}
+        assert set(answers[10:]) == {b""}
+        assert behind.log.last_turn("ada") == 1
 
 
 async def test_an_id_of_any_length_is_refused_as_the_document_says() -> None:

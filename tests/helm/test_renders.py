@@ -107,14 +107,19 @@ REFUSED = {
     "algorithm that is none": ("gateway.auth.jwt.method=none", "value must be one of 'HS256'"),
     "password in the values": ("kafka.sasl.password=secret", "additional properties 'password' not allowed"),
     "no drain": ("termination.drainSeconds=1", "minimum: got 1, want 5"),
+    "budget that lets no pod go": ("defaults.disruptionBudget.maxUnavailable=0", "minimum: got 0, want 1"),
+    "password in an address": ("actionServer.url=http://bot:secret@host/webhook", "does not match pattern"),
     "memory without a unit's name": ("defaults.resources.limits.memory=1GB", "does not match pattern"),
 }
+SCALED = "defaults.autoscaling.enabled=true"
 LACKING = {
     "no brokers": ("kafka.bootstrapServers=", "kafka.bootstrapServers: say where the brokers are"),
     "no volume": ("bundle.volume.existingClaim=", "bundle.volume: say existingClaim or hostPath"),
     "no address of a model server": ("modelServer.kind=external", "modelServer.address: say where"),
     "TLS without a certificate": ("tls.enabled=true", "tls.existingSecret: name the secret"),
     "no gateway of the route": ("gateway.httpRoute.enabled=true", "gateway.httpRoute.gatewayName: say which Gateway"),
+    "autoscaler by nothing": (f"{SCALED},defaults.autoscaling.cpuPercent=0", "autoscaling of action: say by what"),
+    "more pods at least than at most": (f"{SCALED},defaults.autoscaling.minReplicas=9", "maxReplicas is 8, and minRep"),
     "action server nowhere": ("actionServer.existingSecret=a", "networkPolicy.actionServer: say where"),
 }
 

@@ -159,7 +159,7 @@ def test_an_erased_conversation_is_not_listed() -> None:
     assert [summary.conversation_id for summary in index.all()] == ["b"]
 
 
-@pytest.mark.parametrize("text", ["x", "WzFd", "e30", "Ww", "WyJhIiwgMV0", "\x00", "ä"])
+@pytest.mark.parametrize("text", ["x", "WzFd", "e30", "Ww", "WyJhIiwgMV0", "\x00", "ä", "W1tb" * 20_000])
 def test_a_cursor_that_no_page_gave_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="none that an earlier page gave"):
         Cursor.read(text)

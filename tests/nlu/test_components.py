@@ -151,6 +151,7 @@ def test_a_ranking_is_cut_and_scaled_only_when_asked() -> None:
     "text",
     [
         '/inform{"city": NaN}',
+        '/inform{"city": 1e999}',
         '/inform{"city": ' + "[" * 60_000 + "}",
         '/inform{"city": 1' + "0" * 10_000 + "}",
     ],

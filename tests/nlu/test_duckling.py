@@ -91,6 +91,29 @@ async def test_what_is_asked_is_a_form_with_locale_dimensions_and_time_in_ms() -
     }
 
 
+SAID = "my number is 12345"
+
+
+async def quote_500(_: web.Request) -> web.Response:
+    return web.Response(status=500, text=SAID)
+
+
+async def quote_object(_: web.Request) -> web.Response:
+    return web.json_response({"body": SAID})
+
+
+async def quote_nonsense(_: web.Request) -> web.Response:
+    return web.json_response([{"dim": "n", "body": SAID, "start": SAID, "end": 1, "value": {}}])
+
+
+@pytest.mark.parametrize("handle", [quote_500, quote_object, quote_nonsense])
+async def test_what_a_server_quotes_of_a_message_is_in_no_log(handle: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async with http_server(handle) as url:
+        assert await extracted(SAID, url) == ()
+    assert "Duckling server" in caplog.text
+    assert SAID not in caplog.text
+
+
 async def answer_500(_: web.Request) -> web.Response:
     return web.Response(status=500, text="broken")
 

@@ -123,6 +123,20 @@ async def test_augmented_memoization_begins_a_story_late(tmp_path: Path) -> None
     assert outcome(await augmented.after(*events[:-1])) == ("utter_ok", 1.0, "AugmentedMemoizationPolicy")
 
 
+async def test_augmented_memoization_does_not_see_a_rule_in_the_middle_of_a_story(tmp_path: Path) -> None:
+    stories = [story("s", "order", "utter_ok", "bye", "utter_bye")]
+    rules = [rule("r", "help", "utter_help")]
+    options = [AugmentedMemoizationPolicyOptions(), RulePolicyOptions()]
+    assistant = Assistant(tmp_path, options, stories, rules)
+    other = [LISTEN, said("bye"), did("action_default_fallback"), LISTEN]
+    helped = [said("help"), did("utter_help", hidden=True), did("action_listen", hidden=True)]
+    late = [*other, *helped, said("order"), did("utter_ok"), LISTEN, *helped, *helped, said("bye")]
+    assert outcome(await assistant.after(*late)) == ("utter_bye", 1.0, "AugmentedMemoizationPolicy")
+    shown = [said("help"), did("utter_help"), LISTEN]
+    seen = [*other, said("order"), did("utter_ok"), LISTEN, *shown, said("bye")]
+    assert outcome(await assistant.after(*seen))[0] == "action_default_fallback"
+
+
 async def test_a_rule_on_a_text_beats_one_on_the_intent_and_the_texts_of_bot_steps_are_said(tmp_path: Path) -> None:
     rules = [
         rule("by intent", "greet", "utter_greet"),

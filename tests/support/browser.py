@@ -79,15 +79,15 @@ class Shop:
 class Site:
     """`turnstream run --inspect` in a folder, always at the same address; as a context manager it is ended."""
 
-    def __init__(self, folder: Path, friend: str) -> None:
-        """`friend` is another origin that may embed the chat."""
+    def __init__(self, folder: Path, friend: str, *options: str) -> None:
+        """`friend` is another origin that may embed the chat; `options` are more of `run`'s."""
         self.folder = folder
-        self._friend = friend
+        self._options = ("--inspect", "--cors", friend, *options)
         self._running = self._started("0")
         self.url = self._running.url
 
     def _started(self, port: str) -> RunningAssistant:
-        running = RunningAssistant("--inspect", "--cors", self._friend, "--port", port, cwd=self.folder)
+        running = RunningAssistant(*self._options, "--port", port, cwd=self.folder)
         return running.ready()
 
     def stop(self) -> None:
@@ -126,8 +126,9 @@ class Watched:
             self.faults.append(f"request: {request.url}")
 
     def _said(self, kind: str, text: str) -> None:
-        # What a browser says of a gateway that is being restarted.
-        if kind == "error" and "net::ERR_" not in text and "status of 503" not in text:
+        # What a browser says of a gateway that is being restarted, asks who is there, or refuses.
+        expected = ("net::ERR_", "status of 503", "status of 401", "status of 403", "status of 409")
+        if kind == "error" and not any(one in text for one in expected):
             self.faults.append(f"console: {text}")
 
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -55,11 +55,16 @@ def turnstream(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> 
 
 def at_a_terminal(*arguments: str, cwd: Path, typed: str) -> list[str]:
     """Run a command to its end at a terminal of its own, where this is typed; the lines on the screen."""
+    return shown_at_a_terminal([*COMMAND, *arguments], cwd=cwd, variables=environment(TERM="dumb"), typed=typed)
+
+
+def shown_at_a_terminal(
+    command: Sequence[str], *, cwd: Path, variables: Mapping[str, str], typed: str = ""
+) -> list[str]:
+    """The same for any program."""
     ours, its = pty.openpty()
     with os.fdopen(ours, "r+b", buffering=0) as screen:
-        process = subprocess.Popen(
-            [*COMMAND, *arguments], cwd=cwd, stdin=its, stdout=its, stderr=its, env=environment(TERM="dumb")
-        )
+        process = subprocess.Popen(command, cwd=cwd, stdin=its, stdout=its, stderr=its, env=variables)
         os.close(its)
         screen.write(typed.encode())
         shown = b""

@@ -62,10 +62,6 @@ class ClusterReader(Reader):
                 (self.home / block.title).write_text(self._here("\n".join(block.lines)) + "\n", encoding="utf-8")
         return count
 
-    def do(self, command: str) -> None:
-        """Run one command, whatever it prints."""
-        self._do(Step("a drill", command, ()))
-
     def _here(self, text: str) -> str:
         for there, here in (*self.own.items(), *self.versions.items()):
             text = text.replace(there, here)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,14 +145,16 @@ class Inspected:
 
 
 @asynccontextmanager
-async def inspected(source: Path, folder: Path, **settings: str | int | float | bool) -> AsyncIterator[Inspected]:
-    """`source` was trained; what is written goes to a copy in `folder`."""
+async def inspected(
+    source: Path, folder: Path, *, data: Sequence[str] = (), **settings: str | int | float | bool
+) -> AsyncIterator[Inspected]:
+    """`source` was trained; what is written goes to a copy in `folder`, whose training data are in `data`."""
     project = folder / "project"
     shutil.copytree(source, project, ignore=shutil.ignore_patterns("models"))
     bundle = next(iter((source / "models").iterdir()))
     log = folder / "turns.db"
     async with (
-        served(bundle, log, inspects=True, project=project, **settings) as assistant,
+        served(bundle, log, inspects=True, project=project, data=data, **settings) as assistant,
         aiohttp.ClientSession(assistant.url) as http,
     ):
         yield Inspected(assistant, http, project)

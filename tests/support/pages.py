@@ -113,6 +113,10 @@ class Reader:
                     file.write_text("\n".join(block.lines) + "\n", encoding="utf-8")
         return count
 
+    def do(self, command: str) -> None:
+        """Run one command, whatever it prints; that it failed goes to `differences`."""
+        self._do(Step("by itself", command, ()))
+
     def _do(self, step: Step) -> None:
         command = step.command.replace(str(PORT), str(self.port))
         for there, here in self.versions.items():

@@ -18,6 +18,9 @@ from turnstream.runtime.bundles import Bundles
 from turnstream.runtime.settings import ConversationSettings, TimeoutSettings
 from turnstream.testing.scripted_services import ScriptedServices
 
+SESSION = ["action action_session_start", "session_started", "action action_listen"]
+"""What a session's beginning leaves in the record, as `names` tells it."""
+
 PLANS = {
     "greet": ["utter_greet"],
     "order": ["action_order", "utter_done"],

@@ -52,6 +52,10 @@ def profile(browser: "Browser") -> Iterator["BrowserContext"]:
         context.close()
 
 
+def origin_of(address: str) -> str:
+    return "/".join(address.split("/")[:3])
+
+
 @pytest.fixture
 def new_page(site: "Site", shop: "Shop", profile: "BrowserContext") -> Iterator[Callable[[str], "Page"]]:
     """Opens a path of the site in a tab; at the end no tab may have done what it must not do."""
@@ -61,8 +65,9 @@ def new_page(site: "Site", shop: "Shop", profile: "BrowserContext") -> Iterator[
 
     def opened(path: str) -> "Page":
         page = profile.new_page()
-        watched.append(Watched(page, (site.url, shop.url)))
-        page.goto(path if path.startswith("http") else f"{site.url}{path}")
+        address = path if path.startswith("http") else f"{site.url}{path}"
+        watched.append(Watched(page, (site.url, shop.url, origin_of(address))))
+        page.goto(address)
         return page
 
     yield opened

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from support.browser import Site, require_chromium
+from support.browser import Site, findings, require_chromium
 from support.commands import turnstream
 
 require_chromium()
@@ -226,6 +226,7 @@ def test_another_bundle_is_compared_side_by_side(new_page: NewPage, other_bundle
     dialog.get_by_role("combobox").fill(str(other_bundle))
     dialog.get_by_role("button", name="Compare", exact=True).click()
     expect(dialog.get_by_role("status")).to_have_text("1 of 2 turns differ.")
+    assert findings(page) == []
     texts = dialog.locator(".message").all_inner_texts()
     assert texts[:2] == ["Hello, see https://example.org/help.", "Good day, see https://example.org/help."]
     assert texts[2] == texts[3]

@@ -78,3 +78,38 @@ def test_a_page_is_light(profile: BrowserContext, site: Site, path: str) -> None
     page.goto(f"{site.url}{path}")
     expect(page.get_by_label("Your message")).to_be_visible()
     assert 10_000 < sum(sizes.values()) < MOST_BYTES
+
+
+def tab_to(page: Page, role: str, name: str) -> None:
+    """Press Tab until this has the focus."""
+    wanted = page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
+    for _ in range(60):
+        if wanted.count() and wanted.evaluate("one => one === one.getRootNode().activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"no Tab leads to the {role} {name}")
+
+
+def test_every_function_is_reached_by_the_keyboard(new_page: NewPage) -> None:
+    page = new_page("/inspector/")
+    tab_to(page, "textbox", "Your message")
+    page.keyboard.type("hello")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Tracker as of turn 1")).to_be_attached()
+    for button in ("Save as story …", "Save as example …", "Compare …"):
+        tab_to(page, "button", button)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(page.get_by_role("button", name=button)).to_be_focused()
+    tab_to(page, "button", "Fork from here")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/*-fork-*")
+    tab_to(page, "link", "Conversations")
+    page.keyboard.press("Enter")
+    tab_to(page, "listbox", "Conversations")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Tracker as of turn 1")).to_be_attached()
+    assert "#/c/" in page.url

@@ -2,26 +2,26 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { ChatClient, type ChatTurn } from "../src/chat/client.ts";
 import { Store } from "../src/chat/store.ts";
 
-type Listener = (event: { data: string }) => void;
-
-class FakeEventSource {
-  static all: FakeEventSource[] = [];
-  onopen: (() => void) | null = null;
-  onerror: (() => void) | null = null;
-  private readonly listeners = new Map<string, Listener>();
+/** A response whose body is written piece by piece. */
+class FakeStream {
+  static all: FakeStream[] = [];
+  private readonly writer: WritableStreamDefaultWriter<Uint8Array>;
+  private readonly readable: ReadableStream<Uint8Array>;
 
   constructor(readonly address: string) {
-    FakeEventSource.all.push(this);
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    this.readable = readable;
+    this.writer = writable.getWriter();
+    FakeStream.all.push(this);
   }
 
-  addEventListener(type: string, listener: Listener): void {
-    this.listeners.set(type, listener);
+  get response(): Response {
+    return new Response(this.readable);
   }
 
-  close(): void {}
-
-  send(type: string, data: unknown): void {
-    this.listeners.get(type)?.({ data: JSON.stringify(data) });
+  async send(type: string, data: unknown): Promise<void> {
+    await this.writer.write(new TextEncoder().encode(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`));
+    await vi.advanceTimersByTimeAsync(0);
   }
 }
 
@@ -36,11 +36,11 @@ let posted: Posted[];
 
 beforeEach(() => {
   vi.useFakeTimers();
-  FakeEventSource.all = [];
+  FakeStream.all = [];
   answers = [];
   posted = [];
-  vi.stubGlobal("EventSource", FakeEventSource);
-  vi.stubGlobal("fetch", async (_address: string, request: { body: string }) => {
+  vi.stubGlobal("fetch", async (address: string, request: { body?: string }) => {
+    if (request.body === undefined) return new FakeStream(address).response;
     const answer = answers.shift() ?? 202;
     posted.push(JSON.parse(request.body) as Posted);
     if (answer === "down") throw new TypeError("no connection");
@@ -53,12 +53,12 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-function opened(): { client: ChatClient; source: FakeEventSource } {
+async function opened(): Promise<{ client: ChatClient; source: FakeStream }> {
   const client = new ChatClient("https://bot", new Store("https://bot", null));
   client.open("c 1");
-  const source = FakeEventSource.all[0];
+  await vi.advanceTimersByTimeAsync(0);
+  const source = FakeStream.all[0];
   if (source === undefined) throw new Error("nothing was opened");
-  source.onopen?.();
   return { client, source };
 }
 
@@ -67,7 +67,7 @@ function turn(number: number, message_id: string, more: Partial<ChatTurn> = {}):
 }
 
 it("insists with the same id until the message is accepted", async () => {
-  const { client } = opened();
+  const { client } = await opened();
   answers = ["down", 503, 202];
   client.say("hello");
   expect(client.state.pending.map((one) => one.state)).toEqual(["sending"]);
@@ -80,7 +80,7 @@ it("insists with the same id until the message is accepted", async () => {
 });
 
 it("gives up a message that is refused, says why, and sends the next", async () => {
-  const { client } = opened();
+  const { client } = await opened();
   answers = [413];
   client.say("long");
   client.say("short");
@@ -92,31 +92,34 @@ it("gives up a message that is refused, says why, and sends the next", async () 
 });
 
 it("shows that the assistant types between the message and its turn", async () => {
-  const { client, source } = opened();
+  const { client, source } = await opened();
   client.say("hello");
   await vi.advanceTimersByTimeAsync(10);
   expect(client.state.typing).toBe(true);
-  source.send("turn", turn(1, posted[0]?.message_id ?? ""));
+  await source.send("turn", turn(1, posted[0]?.message_id ?? ""));
   expect([client.state.typing, client.state.pending, client.state.turns.length]).toEqual([false, [], 1]);
-  source.send("typing", { message_id: "of another tab" });
+  await source.send("typing", { message_id: "of another tab" });
   expect(client.state.typing).toBe(true);
-  source.send("turn", turn(2, "of another tab"));
+  await source.send("turn", turn(2, "of another tab"));
   expect(client.state.typing).toBe(false);
 });
 
-it("shows the title of the button that was pressed, in every tab", () => {
-  const { client, source } = opened();
-  source.send("turn", turn(1, "a", { replies: [{ text: "Sure?", buttons: [{ title: "Yes", payload: "/affirm" }] }] }));
+it("shows the title of the button that was pressed, in every tab", async () => {
+  const { client, source } = await opened();
+  await source.send(
+    "turn",
+    turn(1, "a", { replies: [{ text: "Sure?", buttons: [{ title: "Yes", payload: "/affirm" }] }] }),
+  );
   expect(client.shownAs("/affirm")).toBe("Yes");
   expect(client.shownAs("/deny")).toBe("/deny");
 });
 
 it("tells the host page of turns that come in, not of those that were there", async () => {
-  const { client, source } = opened();
+  const { client, source } = await opened();
   const told: number[] = [];
   client.onTurn = (one) => told.push(one.number);
-  source.send("turn", turn(1, "a"));
+  await source.send("turn", turn(1, "a"));
   await vi.advanceTimersByTimeAsync(1000);
-  source.send("turn", turn(2, "b"));
+  await source.send("turn", turn(2, "b"));
   expect(told).toEqual([2]);
 });

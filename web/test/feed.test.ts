@@ -1,29 +1,27 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { Backoff } from "../src/shared/backoff.ts";
-import { Feed, type FeedState, type Source } from "../src/shared/feed.ts";
+import type { Heard } from "../src/shared/events.ts";
+import { Feed, type FeedState } from "../src/shared/feed.ts";
 
-class FakeSource implements Source {
-  onopen: ((event: Event) => void) | null = null;
-  onerror: ((event: Event) => void) | null = null;
+class FakeSource {
   closed = false;
-  private readonly listeners = new Map<string, (event: MessageEvent<string>) => void>();
 
-  constructor(readonly address: string) {}
+  constructor(
+    readonly address: string,
+    readonly headers: Readonly<Record<string, string>>,
+    private readonly heard: Heard,
+  ) {}
 
-  addEventListener(type: string, listener: (event: MessageEvent<string>) => void): void {
-    this.listeners.set(type, listener);
-  }
-
-  close(): void {
-    this.closed = true;
+  open(): void {
+    this.heard.opened();
   }
 
   send(number: number): void {
-    this.listeners.get("turn")?.({ data: JSON.stringify({ number }) } as MessageEvent<string>);
+    this.heard.event("turn", JSON.stringify({ number }));
   }
 
-  fail(): void {
-    this.onerror?.(new Event("error"));
+  fail(status = 0): void {
+    this.heard.lost(status);
   }
 }
 
@@ -34,19 +32,22 @@ function followed(after = 0) {
   const sources: FakeSource[] = [];
   const numbers: number[] = [];
   const states: FeedState[] = [];
+  const refusals: number[] = [];
   const feed = new Feed({
     address: (from) => `turns?from=${from}`,
     after,
     onTurn: (turn) => numbers.push(turn.number),
     onState: (state) => states.push(state),
-    open: (address) => {
-      const source = new FakeSource(address);
+    onRefused: (status) => refusals.push(status),
+    headers: () => ({ Authorization: `Bearer ${sources.length}` }),
+    listen: (address, headers, heard) => {
+      const source = new FakeSource(address, headers, heard);
       sources.push(source);
-      return source;
+      return () => void (source.closed = true);
     },
     backoff: new Backoff(100, 400, () => 1),
   });
-  return { feed, sources, numbers, states };
+  return { feed, sources, numbers, states, refusals };
 }
 
 it("reads on after the last turn when the connection was lost", () => {
@@ -78,7 +79,7 @@ it("waits longer after each failure, up to a limit, and begins anew once it was 
     vi.advanceTimersByTime(1);
     expect(sources.length).toBe(attempts + 1);
   }
-  sources.at(-1)?.onopen?.(new Event("open"));
+  sources.at(-1)?.open();
   sources.at(-1)?.fail();
   vi.advanceTimersByTime(100);
   expect(sources.length).toBe(6);
@@ -90,4 +91,13 @@ it("asks no more once it is closed", () => {
   feed.close();
   vi.advanceTimersByTime(10_000);
   expect(sources.length).toBe(1);
+});
+
+it("tells of a refusal, and says who asks anew with each attempt", () => {
+  const { sources, refusals } = followed();
+  sources[0]?.fail(401);
+  vi.advanceTimersByTime(100);
+  sources[1]?.fail();
+  expect(refusals).toEqual([401]);
+  expect(sources.map((source) => source.headers["Authorization"])).toEqual(["Bearer 0", "Bearer 1"]);
 });

@@ -26,6 +26,20 @@ kafka: 9092
 kafkaController: 9093
 {{- end -}}
 
+{{/* What proxies and meshes are told of a gRPC port: HTTP/2 in plaintext, or nothing where it is TLS. */}}
+{{- define "turnstream.grpcProtocol" -}}
+{{- $values := .root.Values -}}
+{{- $isTls := $values.tls.enabled -}}
+{{- if eq .component "gateway" -}}
+{{- $isTls = $values.gateway.tls.existingSecret -}}
+{{- else if eq .component "model-server" -}}
+{{- $isTls = $values.modelServer.tls -}}
+{{- end -}}
+{{- if not $isTls -}}
+appProtocol: kubernetes.io/h2c
+{{- end -}}
+{{- end -}}
+
 {{- define "turnstream.paths" -}}
 bundles: /bundles
 models: /models

@@ -27,9 +27,9 @@ spec:
         {{- with .service.podLabels }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- with .service.podAnnotations }}
+      {{- with include "turnstream.podAnnotations" . | trim }}
       annotations:
-        {{- toYaml . | nindent 8 }}
+        {{- . | nindent 8 }}
       {{- end }}
     spec:
       {{- include "turnstream.podBasics" . | nindent 6 }}
@@ -104,6 +104,17 @@ spec:
         {{- end }}
 {{- end -}}
 
+{{/* A process reads its endpoints file once: where that says something else, pods are replaced. The plan is followed. */}}
+{{- define "turnstream.podAnnotations" -}}
+{{- $uses := fromYaml (include "turnstream.uses" .) -}}
+{{- if and $uses.endpoints (not .root.Values.actionServer.existingSecret) }}
+checksum/endpoints: {{ include "turnstream.endpointsFile" .root | sha256sum }}
+{{- end }}
+{{- with .service.podAnnotations }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* Secrets that a service's pod mounts, by volume; `endpoints` is true where it gets an endpoints file. */}}
 {{- define "turnstream.uses" -}}
 {{- $values := .root.Values -}}
@@ -145,7 +156,9 @@ spec:
     - name: grpc
       port: {{ int $ports.grpc }}
       targetPort: grpc
-      appProtocol: kubernetes.io/h2c
+      {{- with include "turnstream.grpcProtocol" . }}
+      {{- . | nindent 6 }}
+      {{- end }}
     - name: metrics
       port: {{ int $ports.metrics }}
       targetPort: metrics
@@ -181,6 +194,12 @@ spec:
 
 {{- define "turnstream.autoscaler" -}}
 {{- $scaling := .values.autoscaling }}
+{{- if not (or $scaling.cpuPercent $scaling.turnsInFlight $scaling.inboxLag) }}
+{{- fail (printf "autoscaling of %s: say by what (cpuPercent, turnsInFlight or inboxLag)" .component) }}
+{{- end }}
+{{- if lt (int $scaling.maxReplicas) (int $scaling.minReplicas) }}
+{{- fail (printf "autoscaling of %s: maxReplicas is %d, and minReplicas %d" .component (int $scaling.maxReplicas) (int $scaling.minReplicas)) }}
+{{- end }}
 ---
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
@@ -195,7 +214,7 @@ spec:
   maxReplicas: {{ $scaling.maxReplicas }}
   behavior:
     scaleDown:
-      stabilizationWindowSeconds: {{ default 300 $scaling.scaleDownAfterSeconds }}
+      stabilizationWindowSeconds: {{ int (ternary $scaling.scaleDownAfterSeconds 300 (hasKey $scaling "scaleDownAfterSeconds")) }}
   metrics:
     {{- with $scaling.cpuPercent }}
     - type: Resource

@@ -6,6 +6,7 @@ https://rasa.com/docs/reference/integrations/action-server/action-server-grpc-ap
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,7 +127,7 @@ class DomainWanted(Exception):
 def answer_from(action: str, data: Mapping[str, Any]) -> ActionAnswer:
     """The answer in a JSON object. Raises ActionFailed where it cannot be used."""
     try:
-        data = _sendable(data, MAX_DEPTH)
+        data = sendable(data)
     except ValueError as error:
         raise ActionFailed(action, f"the action server's answer cannot be used: {error}") from error
     return ActionAnswer(_list(action, data, "events"), _list(action, data, "responses"))
@@ -141,16 +142,21 @@ def unreachable(url: str, action: str, why: object = "") -> ActionFailed:
     return ActionFailed(action, f"no action server answers at {url}{said}; is it running?")
 
 
-def _sendable(value: Any, depth: int) -> Any:
-    """The value with characters that UTF-8 cannot say replaced. Raises ValueError where it is nested too deeply."""
+def sendable(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """The value with what UTF-8 or JSON cannot say replaced: half characters, and numbers that are none, by null.
+
+    Raises ValueError where it is nested too deeply.
+    """
     if depth == 0:
         raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {_sendable(k, depth): _sendable(v, depth - 1) for k, v in value.items()}
+        return {sendable(k, depth): sendable(v, depth - 1) for k, v in value.items()}
     if isinstance(value, list):
-        return [_sendable(v, depth - 1) for v in value]
+        return [sendable(v, depth - 1) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value
 
 

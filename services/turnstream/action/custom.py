@@ -49,7 +49,7 @@ class CustomActions:
         for response in answer.responses:
             said += await self._said(name, response, scene)
         events, errors = events_from_rasa(answer.events, now=scene.now)
-        scene.failures.extend(ActionFailed(name, f"event {e.index} was left out: {e}") for e in errors)
+        scene.failures.extend(ActionFailed(name, f"event {e.index} was left out", str(e)) for e in errors)
         usable, wrong = without_unknown_loops(events, scene.domain)
         scene.failures.extend(ActionFailed(name, why) for why in wrong)
         return [*said, *usable]
@@ -65,7 +65,7 @@ class CustomActions:
 
     async def _said(self, name: str, response: Any, scene: Scene) -> list[BotUttered]:
         if not isinstance(response, Mapping):
-            scene.failures.append(ActionFailed(name, f"a message was left out: it is no JSON object: {response!r}"))
+            scene.failures.append(ActionFailed(name, "a message was left out: it is no JSON object", repr(response)))
             return []
         try:
             _check_types(name, response)
@@ -110,4 +110,5 @@ def _check_types(name: str, response: Mapping[str, Any]) -> None:
         value = response.get(key)
         if value is not None and not isinstance(value, wanted):
             kind, found = wanted.__name__, type(value).__name__
-            raise ActionFailed(name, f"a message was left out: its {key!r} must be a {kind}, not a {found}: {value!r}")
+            reason = f"a message was left out: its {key!r} must be a {kind}, not a {found}"
+            raise ActionFailed(name, reason, repr(value))

@@ -80,7 +80,7 @@ class Actions:
         except ActionFailed as failure:
             scene.failures.append(failure)
         except ActionRejected as rejection:
-            scene.failures.append(ActionFailed(names.ACTION_EXTRACT_SLOTS, str(rejection)))
+            scene.failures.append(rejection.as_failure(names.ACTION_EXTRACT_SLOTS))
         return []
 
     def _builtins(self, defaults: Defaults) -> dict[str, Builtin]:

@@ -66,7 +66,7 @@ class SlotExtraction:
         except ActionFailed as failure:
             scene.failures.append(failure)
         except ActionRejected as rejection:
-            scene.failures.append(ActionFailed(action, str(rejection)))
+            scene.failures.append(rejection.as_failure(action))
         return []
 
 

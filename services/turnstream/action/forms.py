@@ -4,6 +4,7 @@ https://rasa.com/docs/rasa/forms; the order of events is that of recorded conver
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from turnstream.action.failures import ActionFailed, ActionRejected, ValidatorFailed
@@ -51,11 +52,14 @@ class FormLoop:
 
     async def step(self, scene: Scene, so_far: Sequence[Event]) -> list[Event]:
         validated: list[Event] = []
+        requested = None
         if not was_activated(so_far, self.name):
+            requested = self._requested(scene)
             validated = await self._validate_answer(scene)
         if _is_rejected(validated):
             return validated
-        return [*validated, *await self._request_next_slot(scene.after(validated), [*so_far, *validated])]
+        done = [*so_far, *validated]
+        return [*validated, *await self._request_next_slot(self._begun(scene.after(validated), requested, done), done)]
 
     def is_done(self, scene: Scene, so_far: Sequence[Event]) -> bool:
         """A form ends once nothing more is requested, or where the validator says so."""
@@ -90,7 +94,7 @@ class FormLoop:
         try:
             return await self._run(validator, self._with_candidates(candidates, scene))
         except ActionFailed as failure:
-            scene.failures.append(ValidatorFailed(validator, failure.message))
+            scene.failures.append(ValidatorFailed(validator, failure.reason, failure.quoted))
             return [_slot(scene, s, None) for s in candidates]
 
     def _with_candidates(self, candidates: Mapping[str, Any], scene: Scene) -> Scene:
@@ -102,6 +106,13 @@ class FormLoop:
                 *(_slot(scene, s, v) for s, v in candidates.items()),
             ]
         )
+
+    def _begun(self, scene: Scene, requested: str | None, so_far: Sequence[Event]) -> Scene:
+        """What an action that asks is sent: `so_far` comes after the form's own execution, which is the latest one."""
+        first = len(scene.events) - len(so_far)
+        begun = (_slot(scene, REQUESTED_SLOT, requested), ActionExecuted(timestamp=scene.now, name=self.name))
+        seen = scene.after(begun if _latest_request(so_far) is None else begun[1:])
+        return replace(seen, events=(*scene.events[:first], *begun, *so_far))
 
     def _requested(self, scene: Scene) -> str | None:
         """The slot that this form asked for; another form's question does not count."""

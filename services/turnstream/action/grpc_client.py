@@ -148,7 +148,7 @@ class GrpcActionServer:
                     # The status, which ends the stream, says more.
                     failure = event.error.message
         if failure:
-            raise ActionFailed(action, f"the action server answered with an error: {failure}")
+            raise ActionFailed(action, "the action server answered with an error", failure)
         return ActionAnswer(answer.events, (*chunks.messages(), *answer.responses))
 
     def _domain(self, domain: WireDomain) -> bytes:
@@ -216,14 +216,14 @@ def _refusal(url: str, action: str, error: grpc.aio.AioRpcError) -> Exception:
     if code is grpc.StatusCode.NOT_FOUND and said.get("resource_type") == "DOMAIN":
         return DomainWanted()
     if code is grpc.StatusCode.NOT_FOUND:
-        return ActionFailed(action, f"the action server does not know it: {said.get('message') or details}")
+        return ActionFailed(action, "the action server does not know it", str(said.get("message") or details))
     if code is grpc.StatusCode.INTERNAL and "action_name" in said:
         return ActionRejected(str(said["action_name"]), str(said.get("message", "")))
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return TimeoutError()
     if code is grpc.StatusCode.UNAVAILABLE:
         return ActionFailed(action, f"the action server at {url} broke off: {details}")
-    return ActionFailed(action, f"the action server answered with status {code.name}: {details}")
+    return ActionFailed(action, f"the action server answered with status {code.name}", details)
 
 
 def _json_object(text: str) -> Mapping[str, Any]:

@@ -12,11 +12,14 @@ from typing import Any
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}\n]+)\}|\{|\}")
 
 
+UNBALANCED = "a text has an unbalanced brace; write {{ or }} for a literal one"
+
+
 class UnbalancedBraceError(ValueError):
     """A text with a brace that has no partner; `text` is the whole of it."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"the text {text!r} has an unbalanced brace; write {{{{ or }}}} for a literal one")
+        super().__init__(f"{UNBALANCED}: {text!r}")
         self.text = text
 
 

@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import json
 import logging
+import traceback
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -70,8 +71,10 @@ class ModuleActionServer:
         except ActionExecutionRejection as rejection:
             raise ActionRejected(rejection.action_name, rejection.message) from rejection
         except Exception as error:
-            logger.exception("action '%s'", action)
-            raise ActionFailed(action, f"{type(error).__name__}: {error}") from error
+            # Where it was raised, and not what the exception says, which may quote a user.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("action '%s' raised %s\n%s", action, type(error).__name__, where.rstrip())
+            raise ActionFailed(action, type(error).__name__, str(error)) from error
         answer: dict[str, Any] = result.model_dump() if result is not None else {}
         return answer
 

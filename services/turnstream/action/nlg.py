@@ -9,6 +9,7 @@ from typing import Any, Final
 import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from turnstream.action.action_server import sendable
 from turnstream.action.failures import ActionFailed
 from turnstream.action.messages import UTTER_ACTION
 from turnstream.action.responses import eligible
@@ -82,14 +83,14 @@ class NlgServer:
         try:
             async with asyncio.timeout(limit_s):
                 content = await self._post(json.dumps(body, ensure_ascii=False).encode())
-            return json.loads(content) if content.strip() else None
+            return answer_read(content)
         except TimeoutError as error:
             raise ActionFailed(name, f"the NLG server at {url} took longer than {max(limit_s, 0):.3g} s") from error
         except aiohttp.ClientResponseError as error:
             raise ActionFailed(name, f"the NLG server at {url} answered with status {error.status}") from error
         except aiohttp.ClientError as error:
             raise ActionFailed(name, f"no NLG server answers at {url}: {error!r}; is it running?") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ActionFailed(name, f"the answer of the NLG server at {url} is no JSON: {error}") from error
 
     async def _post(self, body: bytes) -> bytes:
@@ -154,8 +155,20 @@ class NlgResponses:
         return variations[0].id if variations else None
 
 
+def answer_read(content: bytes) -> Any:
+    """The JSON of an answer; None where it is empty. Raises ValueError."""
+    try:
+        return json.loads(content) if content.strip() else None
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
 def checked(name: str, answer: Any) -> dict[str, Any]:
     """The message. Raises ActionFailed where no channel could send it."""
+    try:
+        answer = sendable(answer)
+    except ValueError as error:
+        raise ActionFailed(name, f"the NLG server's answer cannot be used: {error}") from error
     if not isinstance(answer, Mapping):
         raise ActionFailed(name, f"the NLG server's answer is no JSON object but {type(answer).__name__}")
     for key, wanted in TYPES.items():

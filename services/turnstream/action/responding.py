@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnstream.action.failures import ActionFailed
-from turnstream.action.interpolation import UnbalancedBraceError
+from turnstream.action.interpolation import UNBALANCED, UnbalancedBraceError
 from turnstream.action.messages import Message, bot_event
 from turnstream.action.responses import ResponseGenerator
 from turnstream.action.scene import Scene
@@ -28,7 +28,7 @@ class Speaker:
         try:
             return await self._responses.generate(name, scene, arguments)
         except UnbalancedBraceError as error:
-            raise ActionFailed(name, str(error)) from error
+            raise ActionFailed(name, UNBALANCED, repr(error.text)) from error
 
     async def say(self, name: str, scene: Scene, *, silent: bool = False) -> list[Event]:
         """Say a response; nothing is said, with a warning unless `silent`, where none fits. Raises ActionFailed."""

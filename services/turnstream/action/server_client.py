@@ -79,7 +79,7 @@ class HttpActionServer:
         status, content = await self._post(request.action, request_body(request, with_domain=with_domain), headers)
         if status == DOMAIN_WANTED_STATUS:
             raise DomainWanted
-        return _answer(request.action, status, content)
+        return answer_of(request.action, status, content)
 
     async def _post(self, action: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         url = self._settings.url
@@ -149,14 +149,15 @@ def _tls_context(tls: ServerTls) -> ssl.SSLContext:
     return context
 
 
-def _answer(action: str, status: int, content: bytes) -> ActionAnswer:
+def answer_of(action: str, status: int, content: bytes) -> ActionAnswer:
+    """What a server's answer says. Raises ActionFailed, ActionRejected."""
     if status != 200:
         raise _refusal(action, status, content)
     data = _json(content)
     if data is None and content.strip() in (b"", b"null"):
         return ActionAnswer()
     if not isinstance(data, dict):
-        raise ActionFailed(action, f"the action server's answer is no JSON object: {_shown(content)}")
+        raise ActionFailed(action, "the action server's answer is no JSON object", _shown(content))
     return answer_from(action, data)
 
 
@@ -166,8 +167,8 @@ def _refusal(action: str, status: int, content: bytes) -> ActionFailed | ActionR
     if status == REJECTED_STATUS and isinstance(data, dict) and "action_name" in data:
         return ActionRejected(str(data["action_name"]), reason)
     if status == UNKNOWN_ACTION_STATUS:
-        return ActionFailed(action, f"the action server does not know it: {reason or _shown(content)}")
-    return ActionFailed(action, f"the action server answered with status {status}: {reason or _shown(content)}")
+        return ActionFailed(action, "the action server does not know it", reason or _shown(content))
+    return ActionFailed(action, f"the action server answered with status {status}", reason or _shown(content))
 
 
 def _json(content: bytes) -> Any:

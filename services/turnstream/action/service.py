@@ -24,6 +24,7 @@ from turnstream.dialogue.proto_late import event_read_late
 from turnstream.dialogue.values import map_from_proto
 from turnstream.runtime.bundles import Bundles
 from turnstream.runtime.errors import InvalidRequest, NotFound
+from turnstream.runtime.logs import texts
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ async def _run(loaded: LoadedActions, request: pb.RunActionRequest, scene: Scene
     try:
         events = actions.run_text(name, scene) if request.is_text else await actions.run(name, scene)
     except ActionRejected as rejection:
-        logger.debug("%s", rejection)
+        logger.debug("Action %r rejected", rejection.action, extra=texts(reason=rejection.reason))
         events, rejected = [_rejected(request, scene)], True
     except ActionFailed as failure:
         scene.failures.append(failure)
@@ -148,6 +149,7 @@ def _failure(failures: list[ActionFailed]) -> pb.ActionFailure | None:
     if not failures:
         return None
     for failure in failures:
-        logger.error("Action %r failed: %s", failure.action, failure.message)
+        said = texts(quoted=failure.quoted) if failure.quoted else {}
+        logger.error("Action %r failed: %s", failure.action, failure.reason, extra=said)
     others = [str(f) for f in failures[1:]]
     return pb.ActionFailure(action=failures[0].action, message="; ".join([failures[0].message, *others]))

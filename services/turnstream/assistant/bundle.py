@@ -23,6 +23,8 @@ MANIFEST = "manifest.json"
 DOMAIN = "domain.json"
 CONFIG = "config.json"
 MODELS_DIR = "models"
+BUNDLES_DIR = "models"
+"""Of a project: where training puts bundles."""
 
 
 class BundleError(Exception):
@@ -234,6 +236,9 @@ def find_bundle(path: Path) -> Path:
     if path.is_file():
         raise BundleError(f"{path}: a file, not a bundle folder. Train the assistant with Turnstream.")
     bundles = [p.parent for p in path.glob(f"*/{MANIFEST}") if not p.parent.name.startswith(".")]
+    beside = path / BUNDLES_DIR
+    if not bundles and any(beside.glob(f"*/{MANIFEST}")):
+        raise BundleError(f"{path}: no trained model here, but there is in {beside}: name that folder.")
     if not bundles:
         raise BundleError(f"{path}: no trained model here. Run 'turnstream train' first.")
     return max(bundles, key=_age)

@@ -25,6 +25,7 @@ from turnstream.assistant.components import (
     SpacyNLPOptions,
     SpacyTokenizerOptions,
     TokenizerOptions,
+    default_options,
     read_component,
     training_refusal,
 )
@@ -78,10 +79,16 @@ NEEDS_INTENT = (FallbackClassifierOptions, IntentBasedRouterOptions)
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A component as written and as read."""
+    """A component as written and as read; `options` are the defaults, or of no kind, where it `is_faulty`."""
 
     config: ComponentConfig
     options: ComponentOptions
+    is_faulty: bool = False
+
+    @property
+    def is_unknown(self) -> bool:
+        """What it would be cannot be told: a name that is not known, a class that cannot be loaded."""
+        return self.is_faulty and type(self.options) is ComponentOptions
 
 
 def check_components(config: ModelConfig, problems: Problems) -> list[Component]:
@@ -93,20 +100,23 @@ def check_components(config: ModelConfig, problems: Problems) -> list[Component]
         if isinstance(component.options, PolicyOptions):
             _error(component, "is a policy: move it to 'policies'.", problems)
     for component in policies:
-        if not isinstance(component.options, PolicyOptions):
+        if not isinstance(component.options, PolicyOptions) and not component.is_unknown:
             _error(component, "is no policy: move it to 'pipeline'.", problems)
     _check_order(pipeline, problems)
     for component in (*pipeline, *policies):
         _check_choice(component, pipeline, problems)
-    return policies
+    return [component for component in policies if not component.is_faulty]
 
 
 def _read(configs: Iterable[ComponentConfig], problems: Problems) -> list[Component]:
-    read = [(config, read_component(config, problems)) for config in configs]
-    found = [Component(config, options) for config, options in read if options is not None]
+    found = []
+    for config in configs:
+        options = read_component(config, problems)
+        # What was refused still stands in its place: what follows must not be refused for its want.
+        found.append(Component(config, options or default_options(config.name) or ComponentOptions(), options is None))
     every = [component.options for component in found]
     for component in found:
-        if refusal := training_refusal(component.options, every):
+        if not component.is_faulty and (refusal := training_refusal(component.options, every)):
             problems.error(component.config.location, refusal)
     return found
 
@@ -119,6 +129,7 @@ def _check_order(pipeline: Sequence[Component], problems: Problems) -> None:
     aliases: set[str] = set()
     for index, component in enumerate(pipeline):
         before = [other.options for other in pipeline[:index]]
+        may_be_unknown = any(other.is_unknown for other in pipeline[:index])
         options = component.options
         if isinstance(options, TokenizerOptions) and any(isinstance(o, TokenizerOptions) for o in before):
             _error(component, "is a second tokenizer: a pipeline has one.", problems)
@@ -127,9 +138,10 @@ def _check_order(pipeline: Sequence[Component], problems: Problems) -> None:
             (NEEDS_FEATURES, FEATURIZERS, "a featurizer, such as CountVectorsFeaturizer,"),
             (NEEDS_INTENT, CLASSIFIERS, "an intent classifier, such as DIETClassifier,"),
         ):
-            if isinstance(options, needy) and not any(isinstance(o, given) for o in before):
+            if isinstance(options, needy) and not may_be_unknown and not any(isinstance(o, given) for o in before):
                 _error(component, f"needs {what} before it in the pipeline.", problems)
-        if isinstance(options, EntitySynonymMapperOptions) and not any(isinstance(o, EXTRACTORS) for o in before):
+        is_without = not may_be_unknown and not any(isinstance(o, EXTRACTORS) for o in before)
+        if isinstance(options, EntitySynonymMapperOptions) and is_without:
             what = f"{component.config.name} has no effect: no entity extractor is before it in the pipeline."
             problems.warning(component.config.location, what)
         is_too_early = not any(isinstance(o, SpacyNLPOptions) for o in before)

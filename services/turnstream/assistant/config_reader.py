@@ -10,7 +10,7 @@ from turnstream.assistant.fields import Fields, list_of, shown
 from turnstream.assistant.location import Location
 from turnstream.assistant.nlg_endpoint import check_nlg_endpoint
 from turnstream.assistant.problems import Problems, nearest
-from turnstream.assistant.yaml_nodes import Node
+from turnstream.assistant.yaml_nodes import Node, refuse_unset, unset_variables
 
 CONFIG_KEYS = (
     "recipe",
@@ -35,6 +35,7 @@ ENDPOINT_SECTIONS: Mapping[str, str] = {
     "event_broker": "event_broker",
     "lock_store": "lock_store",
 }
+USED_SECTIONS = ("action", "calm", "nlg")
 FULL_CONFIG_IMPORTERS = ("RasaFileImporter", "MultiProjectImporter")
 
 
@@ -111,19 +112,25 @@ def _read_component(key: str, node: Node, problems: Problems) -> ComponentConfig
     return ComponentConfig(name, options, fields.location, locations)
 
 
-def read_endpoints(root: Node, problems: Problems) -> Endpoints:
-    """Read endpoints; an unknown section is a warning, as Rasa lets it stand."""
+def read_endpoints(root: Node, problems: Problems, *, is_served: bool) -> Endpoints:
+    """Read endpoints; an unknown section is a warning, as Rasa lets it stand. `version` says nothing in this file.
+
+    An environment variable without a value is an error where the assistant `is_served` and its section is used:
+    a machine that trains need not know where the action server will be.
+    """
     fields = Fields.of(root, "The endpoints", None, problems)
     if fields is None:
         return Endpoints()
     found: dict[str, Endpoint] = {}
-    for key in fields:
+    for key in (key for key in fields if key != "version"):
         section = ENDPOINT_SECTIONS.get(str(key))
         node = fields.get(key)
         if section is None:
             hint = nearest(str(key), ENDPOINT_SECTIONS)
             problems.warning(fields.at(key), f"Unknown section '{key}' in the endpoints.", hint)
         elif node is not None and node.value is not None:
+            if is_served and section in USED_SECTIONS:
+                refuse_unset(node, problems)
             endpoint = _read_endpoint(section, str(key), node, fields.at(key), problems)
             if endpoint is not None:
                 found[section] = endpoint
@@ -135,9 +142,10 @@ def _read_endpoint(kind: str, key: str, node: Node, location: Location, problems
         problems.error(location, f"'{key}' must be a mapping, not {shown(node.value)}.")
         return None
     fields = Fields(node, f"'{key}'", problems)
-    if kind in ("action", "calm"):
+    can_be_checked = not any(unset_variables(node))
+    if can_be_checked and kind in ("action", "calm"):
         check_action_endpoint(fields, problems)
-    if kind == "nlg":
+    if can_be_checked and kind == "nlg":
         check_nlg_endpoint(fields, problems)
     options: dict[str, Any] = {str(k): fields.plain(k) for k in fields if k not in ("url", "type")}
     url = fields.text("url") if fields.has_value("url") else None

@@ -9,7 +9,7 @@ from turnstream.assistant.fields import Fields
 from turnstream.assistant.files import Files
 from turnstream.assistant.location import NOWHERE, Location
 from turnstream.assistant.problems import Problem, Problems, nearest
-from turnstream.assistant.yaml_nodes import Node
+from turnstream.assistant.yaml_nodes import Node, refuse_unset
 
 SERVED = ("rest", "callback", "chat", "socketio")
 NO_CHANNELS = ("cmdline", "rasa")
@@ -59,7 +59,7 @@ class Credentials:
 def load_credentials(path: Path) -> Credentials:
     """Raises ProjectError with all problems."""
     problems = Problems()
-    root = Files(path.parent, problems).read_mapping(path)
+    root = Files(path.parent, problems).read_mapping(path, unset_ok=True)
     channels = _read(root, problems) if root is not None else ()
     problems.raise_if_any()
     return Credentials(channels, tuple(problems.warnings))
@@ -72,6 +72,7 @@ def _read(root: Node, problems: Problems) -> tuple[ChannelConfig, ...]:
         if name in OTHERS:
             problems.warning(location, f"The channel '{name}' is not served.", INSTEAD)
         elif name in SERVED or "." in name:
+            refuse_unset(node, problems)
             if (config := _channel(name, node, location, problems)) is not None:
                 found.append(config)
         elif name not in NO_CHANNELS:

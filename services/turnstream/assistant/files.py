@@ -31,15 +31,18 @@ class Files:
         except ValueError:
             return path.as_posix()
 
-    def read(self, path: Path) -> Node | None:
-        """The content of a file; None where it is empty or cannot be read (then with a problem)."""
+    def read(self, path: Path, *, unset_ok: bool = False) -> Node | None:
+        """The content of a file; None where it is empty or cannot be read (then with a problem).
+
+        `unset_ok`: an environment variable without a value is no error yet, see `yaml_nodes.refuse_unset`.
+        """
         if path not in self._read:
-            self._read[path] = read_yaml(path, self.shown(path), self._problems)
+            self._read[path] = read_yaml(path, self.shown(path), self._problems, unset_ok=unset_ok)
         return self._read[path]
 
-    def read_mapping(self, path: Path) -> Node | None:
+    def read_mapping(self, path: Path, *, unset_ok: bool = False) -> Node | None:
         """As `read`, with an error where the file holds something else than a mapping."""
-        root = self.read(path)
+        root = self.read(path, unset_ok=unset_ok)
         if root is not None and root.mapping is None:
             self._problems.error(root.location, "The file must be a mapping from keys, such as 'version:'.")
             return None

@@ -90,6 +90,10 @@ class NluCollector:
             yield from ((text, location, None) for text, location in self._lines(node))
         elif node.items is not None:
             for item in node.items:
+                if isinstance(item.value, str):
+                    message = f"{fields.what}: an example must be a mapping, not {shown(item.value)}."
+                    self.problems.error(item.location, message, "Write 'examples: |', and the lines below as they are.")
+                    continue
                 example = Fields.of(item, f"{fields.what}: an example", ("text", "metadata"), self.problems)
                 text = example.text("text", required=True) if example is not None else None
                 if example is not None and text is not None:

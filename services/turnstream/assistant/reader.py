@@ -119,7 +119,7 @@ def read_into(paths: ProjectPaths, problems: Problems) -> Reading:
         stories=tuple(stories.stories),
         rules=tuple(stories.rules),
         tests=(*stories.tests, *_read_tests(paths, problems)),
-        endpoints=_read_endpoints(paths.endpoints, files, problems),
+        endpoints=_read_endpoints(paths.endpoints, files, problems, is_served=False),
         flows=tuple(flows),
     )
     return Reading(project, names_are_known)
@@ -204,9 +204,9 @@ def _check_that_domain_says_something(domain: Domain, file: str, problems: Probl
         problems.error(Location(file), "The domain is empty.", hint)
 
 
-def _read_endpoints(path: Path | None, files: Files, problems: Problems) -> Endpoints:
-    root = files.read_mapping(path) if path is not None else None
-    return read_endpoints(root, problems) if root is not None else Endpoints()
+def _read_endpoints(path: Path | None, files: Files, problems: Problems, *, is_served: bool) -> Endpoints:
+    root = files.read_mapping(path, unset_ok=True) if path is not None else None
+    return read_endpoints(root, problems, is_served=is_served) if root is not None else Endpoints()
 
 
 def _read_tests(paths: ProjectPaths, problems: Problems) -> tuple[TestStory, ...]:
@@ -232,9 +232,11 @@ def _bot_texts(stories: Iterable[Story]) -> tuple[str, ...]:
     return tuple(sorted({step.text for story in stories for step in story.steps if isinstance(step, BotStep)}))
 
 
-def load_endpoints(path: Path) -> Endpoints:
-    """Read an endpoints file by itself, as a deployment does. Raises ProjectError."""
+def load_endpoints(path: Path, warned: list[Problem] | None = None) -> Endpoints:
+    """Read an endpoints file by itself, as a deployment does; `warned` is added to. Raises ProjectError."""
     problems = Problems()
-    endpoints = _read_endpoints(path, Files(path.parent, problems), problems)
+    endpoints = _read_endpoints(path, Files(path.parent, problems), problems, is_served=True)
     problems.raise_if_any()
+    if warned is not None:
+        warned += problems.warnings
     return endpoints

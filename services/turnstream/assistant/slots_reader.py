@@ -66,9 +66,15 @@ def read_slot(name: str, node: Node, location: Location, problems: Problems) -> 
         min_value=low,
         max_value=high,
         shared_for_coexistence=fields.flag("shared_for_coexistence", False),
-        options={str(key): fields.plain(key) for key in fields if key not in COMMON_KEYS} if is_custom else {},
+        options=_options(fields, influences) if is_custom else {},
         location=location,
     )
+
+
+def _options(fields: Fields, influences: bool) -> dict[str, Any]:
+    """What a class is given beside name, mappings and initial value: what is not written is left to its defaults."""
+    written = {"influence_conversation": influences} if "influence_conversation" in fields else {}
+    return {**{str(key): fields.plain(key) for key in fields if key not in COMMON_KEYS}, **written}
 
 
 def _read_influence(name: str, fields: Fields, problems: Problems, *, default: bool) -> bool:

@@ -17,6 +17,7 @@ from yaml._yaml import CParser
 
 from turnstream.assistant.location import Location
 from turnstream.assistant.problems import Problems
+from turnstream.assistant.yaml_advice import place_and_advice
 
 _PLAIN = "plain"
 _TEXT = "text"
@@ -43,16 +44,18 @@ _ENVIRONMENT = re.compile(r"\$\{(\w+)\}|\$(\w+)")
 class Node:
     """A value of a file: a scalar, a list of nodes or a mapping from key to node; `line` counts from 1.
 
-    `block_line` is the line on which the text of a literal or folded scalar begins, 0 for any other value.
+    `block_line` is the line on which the text of a literal or folded scalar begins, 0 for any other value. `unset` are
+    the environment variables in it that have no value, where the file was read so that they may lack one.
     """
 
-    __slots__ = ("block_line", "file", "key_lines", "line", "value")
+    __slots__ = ("block_line", "file", "key_lines", "line", "unset", "value")
 
     def __init__(self, value: Any, file: str, line: int, block_line: int = 0) -> None:
         self.value = value
         self.file = file
         self.line = line
         self.block_line = block_line
+        self.unset: tuple[str, ...] = ()
         self.key_lines: dict[Any, int] = {}
 
     @property
@@ -80,13 +83,36 @@ class Node:
         return self.value
 
 
+def unset_variables(node: Node) -> Iterator[tuple[Node, str]]:
+    """Every environment variable without a value in `node` and below it, with the scalar that names it."""
+    for name in node.unset:
+        yield node, name
+    for child in node.items or list((node.mapping or {}).values()):
+        yield from unset_variables(child)
+
+
+def refuse_unset(node: Node, problems: Problems) -> None:
+    """An error for every environment variable in `node` and below it that has no value."""
+    for scalar, name in unset_variables(node):
+        problems.error(scalar.location, *_unset(name, scalar.value))
+
+
+def _unset(name: str, text: str) -> tuple[str, str]:
+    return f"The environment variable '{name}' is not set.", f"Set it, or quote '{text}'."
+
+
 def _key_text(key: Any) -> str:
     """A key as JSON has it: always a text."""
     return key if isinstance(key, str) else json.dumps(key)
 
 
-def read_yaml(path: Path, file: str, problems: Problems, environ: Mapping[str, str] | None = None) -> Node | None:
-    """Read a file; None where it is empty, or cannot be read (then `problems` says why). `file` is its shown name."""
+def read_yaml(
+    path: Path, file: str, problems: Problems, environ: Mapping[str, str] | None = None, *, unset_ok: bool = False
+) -> Node | None:
+    """Read a file; None where it is empty, or cannot be read (then `problems` says why). `file` is its shown name.
+
+    An environment variable that is not set is an error, or with `unset_ok` stands in its node's `unset`.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -95,11 +121,16 @@ def read_yaml(path: Path, file: str, problems: Problems, environ: Mapping[str, s
     except OSError as error:
         problems.error(Location(file), f"The file cannot be read: {error.strerror}.")
         return None
-    return parse_yaml(content, file, problems, environ)
+    return parse_yaml(content, file, problems, environ, unset_ok=unset_ok)
 
 
 def parse_yaml(
-    content: bytes | str, file: str, problems: Problems, environ: Mapping[str, str] | None = None
+    content: bytes | str,
+    file: str,
+    problems: Problems,
+    environ: Mapping[str, str] | None = None,
+    *,
+    unset_ok: bool = False,
 ) -> Node | None:
     """Parse the content of a file, see `read_yaml`. A byte order mark and CRLF line ends are fine."""
     text = _decoded(content, file, problems) if isinstance(content, bytes) else content
@@ -109,12 +140,11 @@ def parse_yaml(
         tree = _compose(text)
         if tree is None:
             return None
-        return _Builder(file, problems, os.environ if environ is None else environ).build(tree)
+        return _Builder(file, problems, os.environ if environ is None else environ, unset_ok=unset_ok).build(tree)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 0
+        line, advice = place_and_advice(error, text)
         what = error.problem or error.context or "it cannot be parsed"
-        problems.error(Location(file, line), f"No valid YAML: {what}.", "Check indentation, quotes and colons.")
+        problems.error(Location(file, line), f"No valid YAML: {what}.", advice)
     except yaml.reader.ReaderError as error:
         position = error.position if isinstance(error.position, int) else 0
         line = text.count("\n", 0, position) + 1
@@ -161,7 +191,8 @@ def _compose(text: str) -> yaml.Node | None:
 class _Builder:
     """Turns PyYAML's node graph into `Node`s. Aliases give one `Node` in several places."""
 
-    def __init__(self, file: str, problems: Problems, environ: Mapping[str, str]) -> None:
+    def __init__(self, file: str, problems: Problems, environ: Mapping[str, str], *, unset_ok: bool) -> None:
+        self._unset_ok = unset_ok
         self._file = file
         self._problems = problems
         self._environ = environ
@@ -233,7 +264,10 @@ class _Builder:
         block_line = line + 1 if node.style in ("|", ">") else 0
         tag = node.tag
         if tag == _PLAIN:
-            return Node(self._plain_value(node.value, line), self._file, line)
+            built = Node(self._plain_value(node.value, line), self._file, line)
+            if "${" in node.value:
+                built.unset = self._unset_in(node.value, line)
+            return built
         if tag != _TEXT and not tag.endswith(":str"):
             return Node(self._tagged_value(tag, node.value, line), self._file, line)
         return Node(node.value, self._file, line, block_line)
@@ -246,7 +280,7 @@ class _Builder:
                 return self._number(text, line)
             if _DATE.match(text) and _is_date(text):
                 self._error(line, f"'{text}' is a date.", f'Write it as a text: "{text}".')
-        return self._expanded(text, line) if "${" in text else text
+        return self._expanded(text) if "${" in text else text
 
     def _number(self, text: str, line: int) -> Any:
         try:
@@ -257,14 +291,16 @@ class _Builder:
             self._error(line, f"'{text[:40]}' is no number that can be read.", "Quote it, if it is a text.")
             return text
 
-    def _expanded(self, text: str, line: int) -> str:
-        def value(match: re.Match[str]) -> str:
-            name = match.group(1) or match.group(2)
-            if name not in self._environ:
-                self._error(line, f"The environment variable '{name}' is not set.", f"Set it, or quote '{text}'.")
-            return self._environ.get(name, "")
+    def _expanded(self, text: str) -> str:
+        """With the values of the environment; a variable that is not set stays as it is written."""
+        return _ENVIRONMENT.sub(lambda match: self._environ.get(_variable(match), match.group()), text)
 
-        return _ENVIRONMENT.sub(value, text)
+    def _unset_in(self, text: str, line: int) -> tuple[str, ...]:
+        unset = tuple(name for name in map(_variable, _ENVIRONMENT.finditer(text)) if name not in self._environ)
+        if not self._unset_ok:
+            for name in unset:
+                self._error(line, *_unset(name, text))
+        return unset
 
     def _tagged_value(self, tag: str, text: str, line: int) -> Any:
         kind = tag.rpartition(":")[2]
@@ -276,6 +312,11 @@ class _Builder:
             self._error(line, f"'{text}' with the tag '{tag}' is not supported.", "Remove the tag.")
             return text
         return float(text) if kind == "float" else value
+
+
+def _variable(match: re.Match[str]) -> str:
+    name: str = match.group(1) or match.group(2)
+    return name
 
 
 def _parts(items: Iterable[Any]) -> Iterator[yaml.Node]:

@@ -17,7 +17,16 @@ from turnstream.assistant.nlu_data import Example
 from turnstream.assistant.stories import Story
 from turnstream.assistant.yaml_writer import Block
 from turnstream.authoring.amending import amended
-from turnstream.dialogue.events import ActionExecuted, ActiveLoopChanged, Event, ExtractedEntity, SlotSet, UserUttered
+from turnstream.dialogue.events import (
+    ActionExecuted,
+    ActiveLoopChanged,
+    EntitiesAdded,
+    Event,
+    ExtractedEntity,
+    SlotSet,
+    UserFeaturized,
+    UserUttered,
+)
 
 STORY_NAME = "interactive_story_"
 _UNTOLD = frozenset({ACTION_LISTEN, ACTION_SESSION_START, ACTION_UNLIKELY_INTENT})
@@ -47,15 +56,26 @@ class Learned:
     def add_conversation(self, events: Sequence[Event], domain: Domain, known: Iterable[Example]) -> None:
         """Take a story from a conversation, and from its messages what neither `known` nor the domain has."""
         steps = list(training_steps(events, domain))
-        if not any("intent" in step for step in steps):
+        if not any(is_message(step) for step in steps):
             return
         self.stories.append(steps)
-        texts = {(example.text, example.intent) for example in known}
+        self.add_examples(events, domain, known)
         for event in events:
-            if isinstance(event, UserUttered):
-                self._add_message(event, domain, texts)
-            elif isinstance(event, ActionExecuted) and event.name not in (None, *domain.action_names, *self.responses):
+            if isinstance(event, ActionExecuted) and event.name not in (None, *domain.action_names, *self.responses):
                 self.actions[event.name or ""] = None
+
+    def add_examples(self, events: Sequence[Event], domain: Domain, known: Iterable[Example]) -> None:
+        """Take from messages what neither `known` nor the domain has, whatever became of the conversation."""
+        texts = {(example.text, example.intent) for example in known}
+        by_text = text_messages(events)
+        for index, event in enumerate(events):
+            if isinstance(event, UserUttered) and index not in by_text:
+                self._add_message(event, domain, texts)
+
+    def keep_said_responses(self) -> None:
+        """Forget new responses that no story says: their turn was reverted."""
+        said = {step.get("action") for story in self.stories for step in story}
+        self.responses = {name: text for name, text in self.responses.items() if name in said}
 
     def _add_message(self, event: UserUttered, domain: Domain, known: set[tuple[str, str | None]]) -> None:
         text, intent = event.text or "", _intent(event)
@@ -115,17 +135,19 @@ def _read(path: Path) -> str:
 def training_steps(events: Sequence[Event], domain: Domain) -> Iterator[Step]:
     """A conversation as a story to learn from.
 
-    Messages by intent and entities, slots that influence the conversation, and of a form only where it begins, is left
-    and ends: what it does when all goes well needs no story (https://rasa.com/docs/rasa/forms#writing-stories--rules).
+    Messages by intent and entities, or by text where policies went by that; slots that influence the conversation; of
+    a form only where it begins, is left and ends: what it does when all goes well needs no story
+    (https://rasa.com/docs/rasa/forms#writing-stories--rules).
     """
     loop: str | None = None
+    by_text = text_messages(events)
     waiting: list[Step] = []
     """A message in a form and the slots that it set: told only where something else than the form follows."""
-    for event in events:
+    for index, event in enumerate(events):
         match event:
             case UserUttered():
                 yield from waiting
-                waiting = [_user_step(event)]
+                waiting = [by_text.get(index) or _user_step(event)]
             case SlotSet(name=name, value=value) if _influences(name, domain):
                 waiting.append({"slot_was_set": [{name: value}]})
             case ActionExecuted(name=str(name)) if name == loop and _is_message(waiting):
@@ -145,7 +167,32 @@ def training_steps(events: Sequence[Event], domain: Domain) -> Iterator[Step]:
 
 
 def _is_message(steps: Sequence[Step]) -> bool:
-    return bool(steps) and "intent" in steps[0]
+    return bool(steps) and is_message(steps[0])
+
+
+def is_message(step: Step) -> bool:
+    """Whether a step of a story is something that the user says."""
+    return "intent" in step or "user" in step
+
+
+def text_messages(events: Sequence[Event]) -> dict[int, Step]:
+    """By index, as steps of an end-to-end story: messages that policies went by the text of, not by the intent.
+
+    With the entities that a policy found in them.
+    """
+    steps: dict[int, Step] = {}
+    last, found = 0, tuple[ExtractedEntity, ...]()
+    for index, event in enumerate(events):
+        match event:
+            case UserUttered(parse_data=parse):
+                last, found = index, parse.entities
+            case EntitiesAdded(entities=entities):
+                found = (*found, *entities)
+            case UserFeaturized(use_text_for_featurization=True) if isinstance(said := events[last], UserUttered):
+                steps[last] = {"user": Block(annotated(said.text or "", found))}
+            case _:
+                pass
+    return steps
 
 
 def _influences(slot: str, domain: Domain) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import importlib.util
 import os
+import pkgutil
 import sys
 import warnings
 from pathlib import Path
@@ -97,11 +98,23 @@ def _executor(module: str) -> Any:
 
     executor = ActionExecutor()
     try:
-        importlib.import_module(module)
+        _import_all(module)
         executor.register_package(module)
+    except ModuleNotFoundError as error:
+        raise CommandError(
+            f"The actions cannot be loaded: {error}. Install what it comes from where turnstream is ({sys.prefix}), "
+            "or mend the import."
+        ) from error
     except Exception as error:
         raise CommandError(f"The actions cannot be loaded: {type(error).__name__}: {error}") from error
     return executor
+
+
+def _import_all(module: str) -> None:
+    """The module, and all of a package: the SDK ends the process where it cannot."""
+    package = importlib.import_module(module)
+    for part in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{module}."):
+        importlib.import_module(part.name)
 
 
 def _serve(

@@ -10,7 +10,7 @@ from turnstream.assistant.bundle import BundleError
 from turnstream.cli.errors import CommandError
 from turnstream.cli.examples import examples
 from turnstream.cli.groups import NearestGroup
-from turnstream.cli.options import DEFAULT_MODELS, FILE, LogChoice, log_options, read_settings
+from turnstream.cli.options import DEFAULT_MODELS, FILE, NAME_OF_FILE, LogChoice, log_options, read_settings
 from turnstream.runtime.settings import LogSettings, Settings
 
 
@@ -31,7 +31,7 @@ def bundle() -> None:
         "turnstream bundle install https://example.com/bot.tar.gz --bundles /srv/bundles",
     )
 )
-@click.argument("source")
+@click.argument("source", type=NAME_OF_FILE)
 @click.option("--bundles", type=FILE, default=DEFAULT_MODELS, show_default=True, help="Folder to install into.")
 @log_options
 def install(source: str, bundles: Path, log: LogChoice) -> None:

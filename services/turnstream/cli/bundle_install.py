@@ -1,9 +1,11 @@
 """Copying a bundle into a folder of bundles: checked first, in its place at once."""
 
+import lzma
 import shutil
 import tarfile
 import tempfile
 import urllib.request
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
@@ -53,7 +55,7 @@ def _local(source: str, scratch: Path) -> Bundle:
         path = scratch / "bundle.tar.gz"
         _download(source, path)
     if path.is_file():
-        path = _unpacked(path, scratch / "unpacked")
+        path = unpacked(path, scratch / "unpacked")
     return open_bundle(find_bundle(path))
 
 
@@ -68,12 +70,12 @@ def _download(address: str, place: Path) -> None:
         raise BundleError(f"{address}: cannot be fetched: {error}") from error
 
 
-def _unpacked(archive: Path, folder: Path) -> Path:
-    """The folder with the bundle in it; an archive may hold the bundle's files or its folder."""
+def unpacked(archive: Path, folder: Path) -> Path:
+    """The folder with the bundle in it; an archive may hold the bundle's files or its folder. Raises BundleError."""
     try:
         with tarfile.open(archive) as files:
             files.extractall(folder, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         what = "a folder that 'turnstream train' wrote, or a .tar.gz of one"
         raise BundleError(f"{archive}: no archive of a bundle; give {what}.") from error
     return folder

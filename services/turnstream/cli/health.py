@@ -23,6 +23,8 @@ SERVING = b"\x08\x01"
 @click.option("--timeout", "timeout_s", type=float, default=3.0, show_default=True, help="Seconds to wait.")
 def health(address: str | None, service: str, timeout_s: float) -> None:
     """Ask a process whether it is alive, or ready; the exit code is 0 where it is."""
+    if address is not None and not address.rpartition(":")[2].isdigit():
+        raise CommandError(f"--address: '{address}' has no port: write host:port, such as 127.0.0.1:50051.")
     place = address or _own_address()
     name = service.encode()
     request = b"" if not name else b"\x0a" + _varint(len(name)) + name

@@ -87,12 +87,15 @@ async def _teach(assistant: Assistant, settings: Settings, project: Project, pla
         learned = Learned(responses=teacher.responses)
         for events in teacher.conversations:
             learned.add_conversation(events, project.domain, project.nlu.examples)
+        for events in teacher.heard:
+            learned.add_examples(events, project.domain, project.nlu.examples)
+        learned.keep_said_responses()
         await offer(learned, places, project, lines)
 
 
 async def offer(learned: Learned, places: Places, project: Project, answers: "Answers") -> None:
     """Save, if the author wants that. Raises CommandError."""
-    if not learned.stories:
+    if not learned.told:
         click.echo("There is nothing to save.")
         return
     answer = await answers.next(f"Save {learned.told}? [Y/n] ")

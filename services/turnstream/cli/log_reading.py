@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from turnstream.cli.errors import CommandError
-from turnstream.cli.options import FILE, LogChoice, read_settings
+from turnstream.cli.options import FILE, NAME_OF_FILE, LogChoice, read_settings
 from turnstream.cli.turn_logs import KINDS, open_turn_log, turn_log_place
 from turnstream.replay.places import PlaceError, parse_moment, parse_places
 from turnstream.replay.selection import Reading
@@ -36,6 +36,7 @@ def log_place_options(command: F) -> F:
         click.option(
             "--log",
             "place",
+            type=NAME_OF_FILE,
             metavar="PATH|kafka",
             help="File of the turn log, or the word kafka.  [default: as the settings say]",
         ),

@@ -21,6 +21,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_MODELS = "models"
 PORT = click.IntRange(0, 65535)
 FILE = click.Path(path_type=Path)
+NAME_OF_FILE = click.Path()
+"""The same as a text, for what may be no file; shells complete both."""
 
 
 class ManyValues(click.Command):
@@ -51,10 +53,13 @@ def _repeated(args: list[str], many: set[str], commands: set[str]) -> list[str]:
 
 
 data_option = click.option(
-    "--data", multiple=True, help="Files or folders with NLU data, stories and rules.  [default: data]"
+    "--data",
+    type=NAME_OF_FILE,
+    multiple=True,
+    help="Files or folders with NLU data, stories and rules.  [default: data]",
 )
 domain_option = click.option(
-    "-d", "--domain", help="Domain file or folder.  [default: domain.yml, or the folder domain]"
+    "-d", "--domain", type=NAME_OF_FILE, help="Domain file or folder.  [default: domain.yml, or the folder domain]"
 )
 
 
@@ -76,6 +81,8 @@ def project_paths(config: Path | None, domain: str | None, data: tuple[str, ...]
     absent = [p for p in given if not p.exists()]
     if absent:
         raise missing(absent[0])
+    if config is not None and config.is_dir():
+        raise CommandError(f"--config: {config} is a folder; name the file, such as {config / 'config.yml'}.")
     if not given and not any(p is not None and p.exists() for p in (default.config, *default.domain, *default.data)):
         raise CommandError(
             f"There is no project in {Path().resolve()}: no config.yml, no domain.yml, no data. "

@@ -9,6 +9,7 @@ from turnstream.assistant.config import Endpoints
 
 if TYPE_CHECKING:
     from turnstream.gateway.channel import Channel
+    from turnstream.inspector.project_files import ProjectFiles
 
 SERVICES = ("nlu", "selection", "policy", "action", "conversation", "gateway")
 """Callees before callers."""
@@ -34,5 +35,5 @@ class Assistant:
     """Those of `credentials.yml` beside `rest`."""
     inspects: bool = False
     """Whether the gateway opens the inspector."""
-    project: Path | None = None
-    """The folder whose files the inspector may write; None: none."""
+    project: "ProjectFiles | None" = None
+    """Files that the inspector may write; None: none."""

@@ -12,7 +12,7 @@ import click
 
 from turnstream.cli.actions import actions
 from turnstream.cli.credentials import opened, read_credentials
-from turnstream.cli.errors import CommandError
+from turnstream.cli.errors import CommandError, missing
 from turnstream.cli.examples import examples
 from turnstream.cli.lifetime import GiveUp, serve_until_stopped
 from turnstream.cli.options import (
@@ -33,6 +33,7 @@ from turnstream.runtime.settings import Settings
 if TYPE_CHECKING:
     from turnstream.cli.assembly import Assembly
     from turnstream.cli.placement import Assistant
+    from turnstream.inspector.project_files import ProjectFiles
 
 
 @click.group(
@@ -64,6 +65,12 @@ if TYPE_CHECKING:
     help="Services in one process, or each in one of its own.",
 )
 @click.option("--inspect", is_flag=True, help="Open the chat page and the inspector, which may write files here.")
+@click.option(
+    "--data",
+    type=FILE,
+    multiple=True,
+    help="With --inspect: files or folders that examples and stories are saved in.  [default: data]",
+)
 @click.option("--watch", is_flag=True, help="Follow the folder of --model: what is trained next is served next.")
 @click.option("--settings", "file", type=FILE, help="Settings as YAML.")
 @log_options
@@ -84,6 +91,7 @@ def run(
     turn_log: Path | None,
     placement: str,
     inspect: bool,
+    data: tuple[Path, ...],
     watch: bool,
     file: Path | None,
     log: LogChoice,
@@ -108,20 +116,29 @@ def run(
         },
     )
     log.begin(settings.log)
+    project = _project(data, inspects=inspect)
     _require_doors(settings)
     asked = read_credentials(existing(credentials, Path("credentials.yml")))
-    from turnstream.cli.serving import load_assistant, unused_endpoints
+    from turnstream.cli.serving import load_assistant, misread_endpoints, unused_endpoints
 
     assistant = load_assistant(model, existing_endpoints(endpoints), settings.bundles)
     assistant = replace(
         assistant,
         channels=opened(asked, settings.gateway.cors),
         inspects=inspect,
-        project=project_here() if inspect else None,
+        project=project,
     )
-    for note in (*unused_endpoints(assistant.endpoints, settings), *asked.warnings):
+    slips = misread_endpoints(assistant.endpoints_file)
+    for note in (*slips, *unused_endpoints(assistant.endpoints, settings), *_origins(cors), *asked.warnings):
         click.echo(f"note: {note}", err=True)
     serve_until_stopped(lambda give_up: _serve(assistant, settings, apart=placement == "apart", give_up=give_up))
+
+
+def _origins(cors: tuple[str, ...]) -> Iterator[str]:
+    """What is no origin, and so allows nobody."""
+    for origin in cors:
+        if origin != "*" and "://" not in origin:
+            yield f"--cors: '{origin}' is no origin, which begins with its scheme: write https://{origin}."
 
 
 def _folder_of_bundles(model: Path) -> Path:
@@ -131,7 +148,36 @@ def _folder_of_bundles(model: Path) -> Path:
     return model
 
 
+def _project(data: tuple[Path, ...], *, inspects: bool) -> "ProjectFiles | None":
+    """What the inspector may write. Raises CommandError."""
+    if not inspects:
+        if data:
+            raise CommandError("--data says where the inspector saves examples and stories: it needs --inspect.")
+        return None
+    root = Path().resolve() if data else project_here()
+    if root is None:
+        return None
+    for path in data:
+        if not path.exists():
+            raise missing(path)
+        if not path.resolve().is_relative_to(root):
+            raise CommandError(
+                f"--data: {path} is not below {root}; start this in a folder that holds all of the project."
+            )
+    from turnstream.inspector.project_files import ProjectFiles
+
+    return ProjectFiles(root, data)
+
+
 def _require_doors(settings: Settings) -> None:
+    """Raises CommandError."""
+    if settings.gateway.jwt_secret:
+        from jwt.algorithms import get_default_algorithms
+
+        methods = sorted(set(get_default_algorithms()) - {"none"})
+        if settings.gateway.jwt_method not in methods:
+            given = settings.gateway.jwt_method
+            raise CommandError(f"--jwt-method: '{given}' is no algorithm for tokens; there are {', '.join(methods)}.")
     require_free(settings.gateway.host, settings.gateway.port, "--port")
     if settings.gateway.grpc_port > 0:
         if settings.gateway.grpc_port == settings.gateway.port:

@@ -69,6 +69,14 @@ def load_assistant(model: Path, endpoints: Path | None, bundles: BundlesSettings
         raise CommandError("\n".join(str(p) for p in error.problems)) from error
 
 
+def misread_endpoints(file: Path | None) -> list[Problem]:
+    """What of an endpoints file that could be read looks like a slip, such as a name that nothing knows."""
+    warned: list[Problem] = []
+    if file is not None:
+        load_endpoints(file, warned)
+    return warned
+
+
 def unused_endpoints(endpoints: Endpoints, settings: Settings) -> list[Problem]:
     """The sections of an endpoints file that nothing here uses, with what does their work."""
     found: list[Problem] = []

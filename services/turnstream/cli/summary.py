@@ -73,7 +73,7 @@ def print_result(console: Console, result: TrainingResult) -> None:
     """Warnings, what was read, what each part came to, and where the bundle is."""
     for warning in result.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
-    console.print(", ".join(counted(count, name.removesuffix("s")) for name, count in result.facts.items() if count))
+    console.print(", ".join(counted(count, _singular(name)) for name, count in result.facts.items() if count))
     if result.outcomes:
         console.print(_table(result.outcomes))
     if result.is_new:
@@ -95,3 +95,7 @@ def _time(outcome: PartOutcome) -> str:
 
 def _figures(metrics: Mapping[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in metrics.items())
+
+
+def _singular(name: str) -> str:
+    return f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s")

@@ -56,10 +56,13 @@ class TakenBack(Exception):
 
 
 class Teacher:
-    """`conversations` are those that came to an end, as events; `responses` the texts of new ones by name."""
+    """`conversations` are those that came to an end, as the events that count; `heard` has all of their events, those
+    that a form or a fallback takes out of sight too; `responses` are the texts of new ones by name.
+    """
 
     def __init__(self, asked: AskedAssistant, answers: Answers) -> None:
         self.conversations: list[Sequence[Event]] = []
+        self.heard: list[Sequence[Event]] = []
         self.responses: dict[str, str] = {}
         self._asked = asked
         self._domain = asked.bundle.domain
@@ -82,6 +85,7 @@ class Teacher:
     def _keep(self) -> None:
         if self._earlier:
             self.conversations.append(self._dialogue.applied_events())
+            self.heard.append(self._dialogue.events)
 
     async def _say(self, text: str) -> None:
         if text == STOP:
@@ -216,10 +220,11 @@ class Teacher:
                     return True
                 case "n" | "no":
                     return False
-                case "u":
+                case "u" | "/undo":
                     raise TakenBack
-                case "q":
+                case "q" | "/stop":
                     raise Ended
+            click.echo("  Enter: right, n: wrong, u: take the message back, q: end")
 
     async def _choose(self, kind: str, scored: Mapping[str, float], known: Sequence[str], usual: str) -> str:
         """One of the known names, by number or by name, Enter for the usual one; a new name where it is given twice."""

@@ -7,7 +7,7 @@ import click
 from turnstream.assistant.problems import Problems, ProjectError
 from turnstream.cli.errors import CommandError
 from turnstream.cli.examples import examples
-from turnstream.cli.options import FILE, ManyValues, project_paths, without_missing_config
+from turnstream.cli.options import FILE, NAME_OF_FILE, ManyValues, project_paths, without_missing_config
 
 
 @click.command(
@@ -18,7 +18,12 @@ from turnstream.cli.options import FILE, ManyValues, project_paths, without_miss
 )
 @click.option("-d", "--domain", help="Domain file or folder.  [default: domain.yml, or the folder domain]")
 @click.option(
-    "-s", "--stories", "data", multiple=True, help="Files or folders with stories and rules.  [default: data]"
+    "-s",
+    "--stories",
+    "data",
+    type=NAME_OF_FILE,
+    multiple=True,
+    help="Files or folders with stories and rules.  [default: data]",
 )
 @click.option("--out", type=FILE, default="graph.html", show_default=True, help="The page to write.")
 @click.option(
@@ -57,4 +62,4 @@ def visualize(
         raise CommandError(f"--out: {out} cannot be written: {error.strerror}.") from error
     click.echo(f"{out}: {len(chart.nodes)} nodes, {len(chart.edges)} edges")
     if opens:
-        click.launch(str(out))
+        click.launch(str(out.resolve()))

@@ -74,7 +74,7 @@ class SlotTable:
         reader = self.readers.get(name)
         if reader is None:
             return state
-        value, values = _read(reader, value)
+        value, values = _read(name, reader, value)
         slots = {**state.slots, name: value}
         features = state.features
         if reader.size:
@@ -84,13 +84,16 @@ class SlotTable:
         return state._replace(slots=slots, features=features)
 
 
-def _read(reader: SlotReader, value: Any) -> tuple[Any, tuple[float, ...]]:
+def _read(name: str, reader: SlotReader, value: Any) -> tuple[Any, tuple[float, ...]]:
     try:
         value = reader.stored(value)
         return value, reader.features(value)
     except SlotClassError as error:
         # What is in the log must be read again and again: an author's mistake must not make it unreadable.
-        _LOG.warning("%s; value %r counts as unset", error, value)
+        what = type(error.__cause__ or error).__name__
+        # The value is a user's words; `runtime.logs` shows it only where that is allowed.
+        said = {"texts": {"value": value, "error": str(error)}}
+        _LOG.warning("the class of slot '%s' failed (%s): its value counts as unset", name, what, extra=said)
         return value, ()
 
 

@@ -1,6 +1,6 @@
 """The states that policies see, from the chain of applied events."""
 
-from turnstream.assistant.domain import ACTION_UNLIKELY_INTENT, RETRIEVAL_SEPARATOR, Domain
+from turnstream.assistant.domain import ACTION_UNLIKELY_INTENT, Domain
 from turnstream.dialogue.applied import EarlierEventsNeeded, Node, Previous, View, view_of
 from turnstream.dialogue.events import ExtractedEntity, ParseData
 from turnstream.dialogue.folding import State
@@ -43,13 +43,6 @@ def entity_labels(entities: tuple[ExtractedEntity, ...]) -> frozenset[str]:
     return frozenset(labels)
 
 
-def base_intent(name: str | None, domain: Domain) -> str | None:
-    """`faq` for `faq/ask_name`, unless the domain has an intent of the whole name."""
-    if name is None or name in domain.intents:
-        return name
-    return name.split(RETRIEVAL_SEPARATOR, 1)[0]
-
-
 def _wants_more(states: list[DialogueState], window: int | None, passed_over: int = 0) -> bool:
     return window is None or len(states) - passed_over < window
 
@@ -77,8 +70,8 @@ def _state(
 ) -> DialogueState:
     by_intent, text = _user_part(user)
     return DialogueState(
-        intent=base_intent(by_intent.intent.name, domain) if by_intent else None,
-        full_retrieval_intent=_full_name(by_intent) if by_intent else None,
+        intent=by_intent.intent.name if by_intent else None,
+        full_retrieval_intent=by_intent.full_retrieval_intent_name if by_intent else None,
         entities=_seen_entities(by_intent, domain) if by_intent else (),
         user_text=text,
         previous_action=previous.name,
@@ -98,16 +91,9 @@ def _user_part(state: State) -> tuple[ParseData | None, str | None]:
     return parse, text
 
 
-def _full_name(parse: ParseData) -> str | None:
-    name = parse.intent.name
-    if parse.full_retrieval_intent_name is None and name and RETRIEVAL_SEPARATOR in name:
-        return name
-    return parse.full_retrieval_intent_name
-
-
 def _seen_entities(parse: ParseData, domain: Domain) -> tuple[str, ...]:
     labels = entity_labels(parse.entities)
     if not labels:
         return ()
-    intent = domain.intents.get(base_intent(parse.intent.name, domain) or "")
+    intent = domain.intents.get(parse.intent.name or "")
     return tuple(sorted(labels if intent is None else labels & intent.used_entities))

@@ -8,10 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from turnstream.assistant.domain import REQUESTED_SLOT, SESSION_METADATA_SLOT, Domain, MappingCondition, SlotMapping
+from turnstream.assistant.domain import (
+    REQUESTED_SLOT,
+    RETRIEVAL_SEPARATOR,
+    SESSION_METADATA_SLOT,
+    Domain,
+    MappingCondition,
+    SlotMapping,
+)
 from turnstream.assistant.location import NOWHERE
 from turnstream.dialogue.events import Event, Restarted, SlotSet, UserUttered
-from turnstream.dialogue.history import base_intent
 from turnstream.dialogue.tracker import ActiveLoop, Tracker
 
 BUILT_IN_SLOTS = (REQUESTED_SLOT, SESSION_METADATA_SLOT)
@@ -142,11 +148,12 @@ class _Situation:
 
     @classmethod
     def of(cls, domain: Domain, tracker: Tracker, message: UserUttered) -> "_Situation":
-        name = message.parse_data.intent.name
-        names = (name, base_intent(name, domain), message.parse_data.full_retrieval_intent_name)
+        name, full = message.parse_data.intent.name, message.parse_data.full_retrieval_intent_name
+        if name and RETRIEVAL_SEPARATOR in name and name not in domain.intents:
+            name = None  # `faq/ask` from outside, which no selector has split: no mapping means it
         loop = tracker.active_loop.name if tracker.active_loop else None
         counts = _entity_mappings(domain, loop) if loop else {}
-        return cls(domain, tracker, message, frozenset(n for n in names if n), loop, counts)
+        return cls(domain, tracker, message, frozenset(n for n in (name, full) if n), loop, counts)
 
     def allows(self, slot: str, mapping: SlotMapping) -> bool:
         return (
@@ -175,7 +182,7 @@ class _Situation:
         if mapping.type == "from_entity":
             return mapping.entity in self.domain.entities
         if mapping.type == "from_intent" and mapping.intents:
-            return any(base_intent(name, self.domain) in self.domain.intents for name in mapping.intents)
+            return any(name.split(RETRIEVAL_SEPARATOR, 1)[0] in self.domain.intents for name in mapping.intents)
         return True
 
     def _intent_fits(self, mapping: SlotMapping) -> bool:

@@ -1,11 +1,12 @@
 """Slot types of an author's own, named by module path (https://rasa.com/docs/rasa/domain#custom-slot-types).
 
 A class has `feature_dimensionality()`, `as_feature()` and an attribute `value`. One that was written against
-`rasa.shared.core.slots` works unchanged: where Rasa is not installed, `Slot` below stands in for Rasa's.
+`rasa.shared.core.slots` works unchanged: where Rasa is not installed, `rasa_slots` stands in for that module.
 """
 
 import importlib
 import importlib.util
+import inspect
 import itertools
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from turnstream.assistant import domain
+from turnstream.dialogue.rasa_slots import OFFERED, CategoricalSlot
 
 _IMPORT_LOCK = RLock()
 
@@ -31,53 +33,6 @@ class SlotInstance(Protocol):
     def as_feature(self) -> Any: ...
 
 
-class Slot:
-    """Base of custom slot classes: override `feature_dimensionality` and `as_feature`, which reads `self.value`.
-
-    `_feature_dimensionality` and `_as_feature` are asked only where the slot influences the conversation.
-    """
-
-    type_name: str | None = None
-
-    def __init__(
-        self,
-        name: str,
-        mappings: list[dict[str, Any]],
-        initial_value: Any = None,
-        value_reset_delay: int | None = None,
-        influence_conversation: bool = True,
-    ) -> None:
-        self.name = name
-        self.mappings = mappings
-        self.initial_value = initial_value
-        self.value = initial_value
-        self.value_reset_delay = value_reset_delay
-        self.influence_conversation = influence_conversation
-
-    def feature_dimensionality(self) -> int:
-        return self._feature_dimensionality() if self.influence_conversation else 0
-
-    def _feature_dimensionality(self) -> int:
-        return 1
-
-    def has_features(self) -> bool:
-        return self.feature_dimensionality() != 0
-
-    def as_feature(self) -> list[float]:
-        return self._as_feature() if self.influence_conversation else []
-
-    def _as_feature(self) -> list[float]:
-        raise NotImplementedError(f"{type(self).__name__} needs as_feature()")
-
-    def persistence_info(self) -> dict[str, Any]:
-        return {
-            "type": f"{type(self).__module__}.{type(self).__name__}",
-            "initial_value": self.initial_value,
-            "influence_conversation": self.influence_conversation,
-            "mappings": self.mappings,
-        }
-
-
 def load_class(path: str) -> type[Any]:
     """Import `module.ClassName`. Raises SlotClassError that says what is missing."""
     module_name, _, class_name = path.rpartition(".")
@@ -91,7 +46,7 @@ def load_class(path: str) -> type[Any]:
         except ImportError as error:
             hint = "run in the project's folder, or put the module's folder on PYTHONPATH"
             if (error.name or "").partition(".")[0] == "rasa":
-                hint = "of Rasa only rasa.shared.core.slots.Slot is there: derive from that alone, or from no class"
+                hint = f"of Rasa only these of rasa.shared.core.slots are there: {', '.join(OFFERED)}"
             raise SlotClassError(f"slot type '{path}' cannot be imported ({error}); {hint}.") from error
         except Exception as error:
             raise SlotClassError(f"slot type '{path}': importing {module_name} failed: {error!r}") from error
@@ -110,16 +65,23 @@ def instantiate(slot: "domain.Slot") -> SlotInstance:
     arguments: dict[str, Any] = dict(slot.options)
     if slot.initial_value is not None:
         arguments["initial_value"] = slot.initial_value
+    if _wants_influence(slot_class):
+        arguments.setdefault("influence_conversation", slot.influence_conversation)
     try:
         instance: SlotInstance = slot_class(
-            slot.name,
-            mappings=[{"type": mapping.type} for mapping in slot.mappings],
-            influence_conversation=slot.influence_conversation,
-            **arguments,
+            slot.name, mappings=[{"type": mapping.type} for mapping in slot.mappings], **arguments
         )
+        if isinstance(instance, CategoricalSlot):
+            instance.add_default_value()
     except Exception as error:
         raise SlotClassError(f"slot '{slot.name}': class {slot.type} cannot be created: {error!r}") from error
     return instance
+
+
+def _wants_influence(slot_class: type[Any]) -> bool:
+    """A class may have a default of its own, which counts where the domain is silent."""
+    parameter = inspect.signature(slot_class).parameters.get("influence_conversation")
+    return parameter is not None and parameter.default is inspect.Parameter.empty
 
 
 @contextmanager
@@ -133,7 +95,7 @@ def _slots_module_of_rasa() -> Iterator[None]:
     for parent, child in itertools.pairwise(modules):
         parent.__path__ = []
         setattr(parent, child.__name__.rpartition(".")[2], child)
-    modules[-1].Slot = Slot  # type: ignore[attr-defined]
+    vars(modules[-1]).update(OFFERED)
     sys.modules.update({module.__name__: module for module in modules})
     try:
         yield

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from turnstream.assistant.domain import CATEGORICAL_OTHER, Domain, Slot
+from turnstream.assistant.domain import Domain, Slot
 from turnstream.assistant.problems import Problems
+from turnstream.dialogue import slot_features
 from turnstream.dialogue.slot_classes import SlotClassError, instantiate
+from turnstream.dialogue.slot_features import Features
 
 __all__ = [
     "SlotClassError",
@@ -20,8 +22,6 @@ __all__ = [
     "slot_reader",
     "stored_value",
 ]
-
-Features = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,78 +73,25 @@ def _built_in(slot: Slot) -> SlotReader:
 
 
 def _text(slot: Slot) -> SlotReader:
-    return SlotReader(1, lambda value: (0.0 if value is None else 1.0,), _unchanged)
+    return SlotReader(1, slot_features.text_features, _unchanged)
 
 
 def _list(slot: Slot) -> SlotReader:
-    return SlotReader(1, _list_features, lambda value: [value] if value and not isinstance(value, list) else value)
-
-
-def _list_features(value: Any) -> Features:
-    try:
-        return (1.0 if len(value) > 0 else 0.0,)
-    except TypeError:
-        return (0.0,)
+    return SlotReader(1, slot_features.list_features, slot_features.as_list)
 
 
 def _bool(slot: Slot) -> SlotReader:
-    return SlotReader(2, _bool_features, _unchanged)
-
-
-def _bool_features(value: Any) -> Features:
-    truth = _truth(value)
-    return (0.0, 0.0) if truth is None else (1.0, float(truth))
-
-
-def _truth(value: Any) -> bool | None:
-    """True for true, 1 and such texts; False for false and any other number; None for what is no truth value."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        return value == 1
-    if not isinstance(value, str):
-        return None
-    if value.isnumeric():
-        try:
-            return float(value) == 1
-        except ValueError:
-            return None
-    return {"true": True, "false": False}.get(value.strip().lower())
+    return SlotReader(2, slot_features.bool_features, _unchanged)
 
 
 def _float(slot: Slot) -> SlotReader:
     low, high = slot.min_value, slot.max_value
-    span = abs(high - low) or 1.0
-
-    def features(value: Any) -> Features:
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            return (0.0, 0.0)
-        # The order of the comparisons makes the largest value of one that is no number ("nan").
-        return (1.0, (max(low, min(high, number)) - low) / span)
-
-    return SlotReader(2, features, _unchanged)
+    return SlotReader(2, lambda value: slot_features.float_features(value, low, high), _unchanged)
 
 
 def _categorical(slot: Slot) -> SlotReader:
-    values = categories(slot)
-    places = {value: place for place, value in reversed(list(enumerate(values)))}
-    other = places[CATEGORICAL_OTHER]
-
-    def features(value: Any) -> Features:
-        vector = [0.0] * len(values)
-        if value is not None:
-            vector[places.get(str(value).lower(), other)] = 1.0
-        return tuple(vector)
-
-    return SlotReader(len(values), features, _unchanged)
-
-
-def categories(slot: Slot) -> tuple[str, ...]:
-    """The values of a categorical slot in lower case, in the author's order, `__other__` among them."""
-    values = [str(value).lower() for value in slot.values if value is not None]
-    return tuple(values if CATEGORICAL_OTHER in values else [*values, CATEGORICAL_OTHER])
+    values = slot_features.with_other(slot.values)
+    return SlotReader(len(values), lambda value: slot_features.categorical_features(value, values), _unchanged)
 
 
 def _any(slot: Slot) -> SlotReader:

@@ -1,6 +1,8 @@
 """`python -m turnstream.inference --models FOLDER`: the local model server."""
 
 import asyncio
+import os
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -23,6 +25,10 @@ from turnstream.runtime.settings import SettingsError, load_settings
 def main(models: tuple[str, ...], model_config: str | None, host: str | None, port: int | None) -> None:
     """Answer TensorFlow Serving's gRPC API from SavedModels on disk."""
     started_at = time.monotonic()
+    if os.getpid() == 1:
+        # Of itself the first process of a container passes over the signal. There is nothing to tidy up before models
+        # are loaded, and TensorFlow, half imported in a thread, may crash in an orderly end.
+        signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
     try:
         settings = load_settings()
         setup_logging(settings.log.level, as_json=settings.log.json, message_texts=settings.log.message_texts)

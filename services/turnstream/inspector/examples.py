@@ -20,9 +20,6 @@ from turnstream.authoring.amending import NotAmendable, amended
 from turnstream.inspector.project_files import Change, ProjectFiles
 from turnstream.runtime.errors import Conflict, InvalidRequest
 
-NEW_FILE = "data/nlu.yml"
-"""Where the first example of an intent goes."""
-
 
 @dataclass(frozen=True, slots=True)
 class NewExample:
@@ -74,7 +71,7 @@ def add_example(files: ProjectFiles, example: NewExample) -> AddedExample:
 
 def _first_of_intent(files: ProjectFiles, intent: str, line: str) -> AddedExample:
     known = files.nlu_files()
-    path = files.place(NEW_FILE)
+    path = files.place(files.home_of_examples())
     if path not in known and known:
         path = next((file for file in known if _section(files.read(file)) is not None), path)
     before = files.read(path)

@@ -20,7 +20,8 @@ _FILLED = _OF_PREDICTIONS | {"slot_set"}
 class Predicted:
     """An action of a turn; `index` is that of its event. `before` are the events that the policies saw.
 
-    `is_explainable`: whether the policies were asked for it at all, as they are not for a follow-up action.
+    `is_explainable`: whether the policies were asked for it at all, as they are not for a follow-up action. With
+    `is_text` the action is what an end-to-end story has the bot say.
     """
 
     index: int
@@ -29,6 +30,7 @@ class Predicted:
     confidence: float
     before: tuple[Event, ...]
     is_explainable: bool
+    is_text: bool = False
 
 
 def predicted_actions(records: Sequence[TurnRecord]) -> list[Predicted]:
@@ -41,12 +43,16 @@ def predicted_actions(records: Sequence[TurnRecord]) -> list[Predicted]:
         if body not in ("action_executed", "action_execution_rejected"):
             continue
         action = event.action_executed if body == "action_executed" else event.action_execution_rejected
-        name = action.name or (event.action_executed.action_text if body == "action_executed" else "")
+        text = "" if action.name or body != "action_executed" else event.action_executed.action_text
         own = events[: _first_of_prediction(events, index)]
         session = _session(own)
         before = session if _begins_session(session) else (*earlier, *own)
         by_policies = bool(action.policy) and action.policy != FOLLOWUP_POLICY
-        found.append(Predicted(index, name, action.policy, action.confidence, tuple(before), by_policies))
+        found.append(
+            Predicted(
+                index, action.name or text, action.policy, action.confidence, tuple(before), by_policies, bool(text)
+            )
+        )
     return found
 
 
@@ -88,7 +94,10 @@ def _slim(event: Event) -> Event:
 
 
 def explained(predicted: Predicted, again: PredictNextActionResponse | None) -> dict[str, Any]:
-    """`again` is what the policies say now; None where they were not asked then."""
+    """`again` is what the policies say now; None where they were not asked then.
+
+    `by_text`: the winner went by the text of the message, not by its intent; that goes before all other policies.
+    """
     predictions = [
         {
             "policy": prediction.policy,
@@ -104,6 +113,8 @@ def explained(predicted: Predicted, again: PredictNextActionResponse | None) -> 
     return {
         "event": predicted.index,
         "action": predicted.action,
+        "is_text": predicted.is_text,
+        "by_text": again is not None and again.policy == predicted.policy and again.is_end_to_end,
         "policy": predicted.policy,
         "confidence": predicted.confidence,
         "source": sources.get(predicted.policy, ""),

@@ -36,6 +36,9 @@ def flags_of(record: TurnRecord) -> int:
         elif body == "action_executed":
             if event.action_executed.name in _FALLBACK_ACTIONS:
                 found |= FALLBACK
+        elif body == "user_featurized" and event.user_featurized.use_text_for_featurization:
+            # The policies went by the text of the message: how sure its intent was is of no account.
+            found &= ~LOW_CONFIDENCE
         elif body == "action_execution_rejected":
             found |= REJECTED
     return found

@@ -65,7 +65,7 @@ class Cursor(NamedTuple):
         """Raises ValueError."""
         try:
             last_at, conversation_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        except (binascii.Error, UnicodeError, TypeError, ValueError) as error:
+        except (binascii.Error, UnicodeError, TypeError, ValueError, RecursionError) as error:
             raise ValueError("it is none that an earlier page gave") from error
         if not isinstance(last_at, int | float) or not isinstance(conversation_id, str):
             raise ValueError("it is none that an earlier page gave")

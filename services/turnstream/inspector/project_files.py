@@ -2,7 +2,9 @@
 
 import difflib
 import os
+import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +13,10 @@ from turnstream.assistant.reader import ProjectPaths
 from turnstream.runtime.errors import Conflict, Forbidden, InvalidRequest
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
+TESTS, STORIES, NLU = "tests/test_stories.yml", "data/stories.yml", "data/nlu.yml"
+"""Where things go in a project that has the usual folders."""
+_STORIES = re.compile(r"^stories[ \t]*:", re.MULTILINE)
+_STORY = re.compile(r"^\s*-\s+story[ \t]*:", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +40,45 @@ class Change:
 
 
 class ProjectFiles:
-    """Of the project in the folder `root`."""
+    """Of the project in the folder `root`; `data` are its files and folders with training data, `data` by default."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, data: Sequence[Path] = ()) -> None:
         self._root = root.resolve()
+        default = ProjectPaths.default(self._root)
+        self._data = tuple(path.resolve() for path in data) or default.data
+        self._tests = default.tests
 
     def nlu_files(self) -> list[Path]:
         """Those with training data, sorted."""
-        return [path for path in self._data_files() if not is_test_file(path)]
+        return [path for path in self._files(self._data) if not is_test_file(path)]
 
-    def _data_files(self) -> list[Path]:
-        data = ProjectPaths.default(self._root).data
+    def _files(self, places: Sequence[Path]) -> list[Path]:
         # A folder may be linked from elsewhere: what is outside is not the author's to change from here.
-        return [path for path in data_files(p for p in data if p.exists()) if self._is_inside(path)]
+        return [path for path in data_files(p for p in places if p.exists()) if self._is_inside(path)]
+
+    def home_of_stories(self, *, tests: bool) -> str:
+        """The file that one more story goes to: the usual one, or where most are, or a new one among the data."""
+        usual = TESTS if tests else STORIES
+        found = self._files((*self._tests, *self._data) if tests else self._data)
+        counts = {path: _stories_in(self.read(path)) for path in found if is_test_file(path) == tests}
+        homes = {path: count for path, count in counts.items() if count}
+        if self._root / usual in homes or (not homes and (tests or self._holds(self._root / usual))):
+            return usual
+        if homes:
+            return self.shown(max(homes, key=lambda path: homes[path]))
+        return self._among_data(PurePosixPath(usual).name)
+
+    def home_of_examples(self) -> str:
+        """The file that the first example of an intent goes to where no file has an NLU section."""
+        return NLU if self._holds(self._root / NLU) else self._among_data(PurePosixPath(NLU).name)
+
+    def _holds(self, path: Path) -> bool:
+        return any(path == place or place in path.parents for place in self._data)
+
+    def _among_data(self, name: str) -> str:
+        """A file of that name in the first folder of the data; where there are files alone, the first of them."""
+        folder = next((place for place in self._data if not place.is_file()), None)
+        return self.shown(self._data[0] if folder is None else folder / name)
 
     def shown(self, path: Path) -> str:
         return path.resolve().relative_to(self._root).as_posix()
@@ -98,6 +130,11 @@ class ProjectFiles:
             _replace(path, change.after)
         except OSError as error:
             raise Conflict(f"{change.path} cannot be written: {error.strerror}") from error
+
+
+def _stories_in(text: str) -> int:
+    """Counted as text: a file that is not well-formed is still its author's."""
+    return len(_STORY.findall(text)) or 1 if _STORIES.search(text) else 0
 
 
 def _replace(path: Path, text: str) -> None:

@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING, Any
 from turnstream.assistant.components import DucklingEntityExtractorOptions
 from turnstream.dialogue.events import ExtractedEntity
 from turnstream.nlu.understanding import Outside, Understanding
+from turnstream.runtime.logs import texts
 
 if TYPE_CHECKING:
     import aiohttp
 
 _LOG = logging.getLogger(__name__)
 _MAX_ANSWER_BYTES = 4 * 1024 * 1024
+
+
+class _Unusable(ValueError):
+    """An answer that cannot be used; `quoted`, its beginning, may hold what the user said."""
+
+    def __init__(self, what: str, quoted: str) -> None:
+        super().__init__(what)
+        self.quoted = quoted
 
 
 class DucklingEntityExtractor:
@@ -44,8 +53,10 @@ class DucklingEntityExtractor:
             async with aiohttp.ClientSession(timeout=timeout) as session:
                 return await self._post(session, url, text, reference_time_ms)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            what = str(error) or type(error).__name__
-            _LOG.error("the Duckling server at %s failed, so its entities are missing: %s", url, what)
+            what, said = str(error) or type(error).__name__, getattr(error, "quoted", "")
+            _LOG.error(
+                "the Duckling server at %s failed, so its entities are missing: %s", url, what, extra=texts(quoted=said)
+            )
             return []
 
     async def _post(
@@ -62,10 +73,10 @@ class DucklingEntityExtractor:
         async with session.post(url, data=form) as response:
             body = await _read(response.content)
             if response.status != 200:
-                raise ValueError(f"status {response.status}: {body[:200].decode('utf-8', 'replace')}")
+                raise _Unusable(f"status {response.status}", body[:200].decode("utf-8", "replace"))
         found = json.loads(body)
         if not isinstance(found, list):
-            raise ValueError(f"a list was expected, not {str(found)[:200]}")
+            raise _Unusable(f"a list was expected, not {type(found).__name__}", str(found)[:200])
         return found
 
     def _entities(self, matches: Sequence[Any]) -> list[ExtractedEntity]:
@@ -74,7 +85,8 @@ class DucklingEntityExtractor:
             try:
                 entity = self._entity(match)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                _LOG.error("the Duckling server found something that makes no sense (%r): %s", error, str(match)[:200])
+                what, said = type(error).__name__, texts(found=str(match)[:200])
+                _LOG.error("the Duckling server found something that makes no sense (%s)", what, extra=said)
                 continue
             if not self._options.dimensions or entity.entity in self._options.dimensions:
                 entities.append(entity)

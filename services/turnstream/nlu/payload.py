@@ -5,6 +5,7 @@ Behaviour: https://rasa.com/docs/rasa/stories#user-messages and Rasa 3.6's handl
 
 import json
 import logging
+import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -60,11 +61,17 @@ def _read_confidence(written: str | None) -> float:
 
 def _read_entities(written: str) -> dict[str, Any]:
     try:
-        found = json.loads(written, parse_constant=_refuse_constant)
+        found = json.loads(written, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         _LOG.warning("the entities of a payload message are no JSON object and are dropped: %s", error)
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _finite(digits: str) -> float:
+    """1e999 is infinite, which no answer can say in JSON."""
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse_constant(digits)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -37,7 +37,12 @@ def log_context(*, conversation_id: str = "", turn: str = "") -> Iterator[None]:
 
 def texts(**said: Any) -> Mapping[str, Any]:
     """For `extra=` of a log call: what was said, by whom. The line has it only where `log.message_texts` allows it."""
-    return {_TEXTS: said} if _message_texts else {}
+    return {_TEXTS: said}
+
+
+def _said(record: logging.LogRecord) -> Mapping[str, Any]:
+    said: Mapping[str, Any] = getattr(record, _TEXTS, {}) if _message_texts else {}
+    return said
 
 
 def _ids() -> dict[str, str]:
@@ -49,7 +54,7 @@ class PlainFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
         fields = "".join(f" {k}={v}" for k, v in _ids().items())
-        said = "".join(f" {k}={v!r}" for k, v in getattr(record, _TEXTS, {}).items())
+        said = "".join(f" {k}={v!r}" for k, v in _said(record).items())
         text = f"{stamp} {record.levelname:<7} {record.name}{fields} {record.getMessage()}{said}"
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
@@ -62,7 +67,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             **_ids(),
-            **getattr(record, _TEXTS, {}),
+            **_said(record),
         }
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)

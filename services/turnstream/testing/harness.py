@@ -1,6 +1,6 @@
 """A whole assistant in this process, for tests: every service, the turn log in a file, the REST door on loopback."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from turnstream.assistant.config import Endpoint, Endpoints
 from turnstream.cli.assembly import Assembly
 from turnstream.cli.placement import Assistant
 from turnstream.cli.serving import whole_assistant
+from turnstream.inspector.project_files import ProjectFiles
 from turnstream.models.training_loop import TrainingProgress
 from turnstream.runtime.settings import Settings, load_settings
 from turnstream.training.parts import PartOutcome
@@ -52,11 +53,13 @@ async def served(
     *,
     inspects: bool = False,
     project: Path | None = None,
+    data: Sequence[str] = (),
     **more: str | int | float | bool,
 ) -> AsyncIterator[Served]:
     """Serve a bundle; `action_url` is the webhook of its action server, `calm_url` that of another engine.
 
-    `nlg_url` is that of an NLG server. With `inspects` the inspector is open, which may write files of `project`.
+    `nlg_url` is that of an NLG server. With `inspects` the inspector is open, which may write files of `project`,
+    whose training data are in `data`.
     `more` are settings, such as `gateway__auth_token`.
     """
     given = {name.replace("__", "."): value for name, value in more.items()}
@@ -70,6 +73,7 @@ async def served(
     calm = Endpoint("calm_endpoint", calm_url) if calm_url else None
     nlg = Endpoint("nlg", nlg_url) if nlg_url else None
     endpoints = Endpoints(action=action, calm=calm, nlg=nlg)
-    assistant = Assistant(open_bundle(bundle), endpoints, inspects=inspects, project=project)
+    files = ProjectFiles(project, tuple(project / place for place in data)) if project else None
+    assistant = Assistant(open_bundle(bundle), endpoints, inspects=inspects, project=files)
     async with whole_assistant(assistant, settings) as assembly, assembly.rest() as rest:
         yield Served(assembly, rest.url)

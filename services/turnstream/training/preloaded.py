@@ -2,7 +2,7 @@
 
 import gc
 
-from turnstream.models.tensorflow import load_tensorflow
+from turnstream.training.tensorflow import load_tensorflow
 
 # What is loaded stays: looking through it for garbage again and again takes a tenth of the time, and a page that the
 # collector writes to is no longer shared with the processes forked from here.

@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 
 from turnstream.assistant.bundle import BundleWriter
-from turnstream.models.tensorflow import load_tensorflow, require_tensorflow
 from turnstream.models.training_loop import ProgressCallback, TrainingProgress
+from turnstream.training.tensorflow import load_tensorflow, require_tensorflow
 
 Build = Callable[[BundleWriter, ProgressCallback], None]
 

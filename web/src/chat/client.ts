@@ -43,6 +43,8 @@ export class ChatClient {
   onChange: () => void = () => undefined;
   /** Told of each turn that comes after the page caught up. */
   onTurn: (turn: ChatTurn) => void = () => undefined;
+  /** What is sent along, for a gateway that shows more to those whom it knows. */
+  headers: () => Readonly<Record<string, string>> = () => ({});
   private feed: Feed | null = null;
   private awaited = new Set<string>();
   private caughtUpTimer: ReturnType<typeof setTimeout> | undefined;
@@ -104,8 +106,8 @@ export class ChatClient {
       address: (from) => `${this.server}/webhooks/chat/turns?sender=${encodeURIComponent(id)}&from=${from}`,
       after: 0,
       onTurn: (turn) => this.take(turn as ChatTurn),
-      others: ["typing"],
-      onOther: (_type, data) => this.typing(data as { message_id: string }),
+      onOther: (type, data) => type === "typing" && this.typing(data as { message_id: string }),
+      headers: () => this.headers(),
       onState: (connection) => this.connected(connection),
     });
   }
@@ -172,7 +174,7 @@ export class ChatClient {
     try {
       response = await fetch(`${this.server}/webhooks/chat/messages`, {
         method: "POST",
-        headers: { "Content-Type": "application/json" },
+        headers: { ...this.headers(), "Content-Type": "application/json" },
         body: JSON.stringify(body),
       });
     } catch {

@@ -14,6 +14,8 @@ export const TAG = "turnstream-chat";
  */
 export class ChatElement extends HTMLElement {
   readOnly = "";
+  /** What is sent along with every request; to be set before the element is placed. */
+  headers: () => Readonly<Record<string, string>> = () => ({});
   private client: ChatClient | null = null;
   private opened = false;
   private drawing = false;
@@ -82,6 +84,7 @@ export class ChatElement extends HTMLElement {
 
   private connectClient(): ChatClient {
     const client = new ChatClient((this.getAttribute("server") ?? "").replace(/\/+$/u, ""));
+    client.headers = () => this.headers();
     client.onChange = () => this.drawSoon();
     client.onTurn = (turn) => this.tell(turn);
     return client;

@@ -22,8 +22,12 @@ function Decision({ action }: { action: ExplainedAction }) {
   return (
     <details open={action.predictions.length > 0}>
       <summary>
-        <code>{action.action}</code> <span class="soft">{winnerOf(action)}</span>
+        {action.is_text ? <q dir="auto">{action.action}</q> : <code>{action.action}</code>}{" "}
+        <span class="soft">{winnerOf(action)}</span>
       </summary>
+      {action.by_text && (
+        <p class="soft">Decided by the text of the message, not by its intent: that goes before every other policy.</p>
+      )}
       {action.predictions.map((prediction) => (
         <PolicyScores prediction={prediction} won={prediction.policy === action.policy} />
       ))}

@@ -1,3 +1,4 @@
+import type { Session } from "./session.ts";
 import type * as t from "./types.ts";
 
 /** A refusal of the gateway, in its own words. */
@@ -25,19 +26,19 @@ export interface ExampleRequest {
   save: boolean;
 }
 
-/** The gateway's inspector; `token` is the one of the page's own address. */
+/** The gateway's inspector, for whoever the session says that one is. */
 export class Api {
   readonly server: string;
-  private readonly token: string | null;
 
-  constructor(page: URL) {
+  constructor(
+    page: URL,
+    readonly session: Session,
+  ) {
     this.server = new URL("..", page).href.replace(/\/+$/u, "");
-    this.token = page.searchParams.get("token");
   }
 
   address(path: string, query: Record<string, string | number> = {}): string {
     const asked = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
-    if (this.token !== null) asked.set("token", this.token);
     const text = asked.toString();
     return `${this.server}/inspector/api/${path}${text === "" ? "" : `?${text}`}`;
   }
@@ -90,18 +91,22 @@ export class Api {
     return this.address(`conversations/${encodeURIComponent(id)}/${what}`, query);
   }
 
-  private async get<T>(address: string, signal?: AbortSignal): Promise<T> {
-    return answerOf<T>(await fetch(address, signal ? { signal } : {}));
+  private get<T>(address: string, signal?: AbortSignal): Promise<T> {
+    return this.ask<T>(address, signal ? { signal } : {});
   }
 
-  private async post<T>(address: string, body: unknown): Promise<T> {
+  private post<T>(address: string, body: unknown): Promise<T> {
     const headers = { "Content-Type": "application/json" };
-    return answerOf<T>(await fetch(address, { method: "POST", headers, body: JSON.stringify(body) }));
+    return this.ask<T>(address, { method: "POST", headers, body: JSON.stringify(body) });
   }
-}
 
-async function answerOf<T>(response: Response): Promise<T> {
-  if (response.ok) return (await response.json()) as T;
-  const told = (await response.json().catch(() => ({}))) as { message?: string };
-  throw new Refused(response.status, told.message ?? `The gateway answered ${response.status}.`);
+  private async ask<T>(address: string, request: RequestInit): Promise<T> {
+    const credential = this.session.headers;
+    const response = await fetch(address, { ...request, headers: { ...credential, ...request.headers } });
+    if (response.ok) return (await response.json()) as T;
+    const told = (await response.json().catch(() => ({}))) as { message?: string };
+    const message = told.message ?? `The gateway answered ${response.status}.`;
+    this.session.heed(response.status, message, credential);
+    throw new Refused(response.status, message);
+  }
 }

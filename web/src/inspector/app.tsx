@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { Api } from "./api.ts";
 import { ChatPane } from "./chat_pane.tsx";
 import { CompareDialog } from "./compare_dialog.tsx";
@@ -7,6 +7,7 @@ import { userEvent } from "./describe.ts";
 import { Detail, type Asked } from "./detail.tsx";
 import { ExampleDialog } from "./example_dialog.tsx";
 import { messageOf, useConversation, useLoaded, type Conversation } from "./hooks.ts";
+import { Login } from "./login.tsx";
 import { hashOf, routeOf, type Route } from "./route.ts";
 import { StoryDialog } from "./story_dialog.tsx";
 import { Timeline, type Choice } from "./timeline.tsx";
@@ -15,7 +16,24 @@ import type { Assistant, Turn } from "./types.ts";
 type Pane = "chat" | "timeline" | "detail";
 const PANES: Readonly<Record<Pane, string>> = { chat: "Chat", timeline: "Timeline", detail: "Detail" };
 
+/** The inspector, or the question who asks for it. */
 export function App({ api }: { api: Api }) {
+  /** Why this page is not let in, empty where it has not said who it is; null where nobody minds it. */
+  const [refusal, setRefusal] = useState<string | null>(null);
+  useLayoutEffect(() => {
+    api.session.onRefused = (message) => setRefusal(api.session.isKnown ? message : "");
+  }, [api]);
+  const enter = (credential: string) => {
+    api.session.keep(credential);
+    api.assistant().then(
+      () => setRefusal(null),
+      (error: unknown) => setRefusal(messageOf(error)),
+    );
+  };
+  return refusal === null ? <Inspector api={api} /> : <Login problem={refusal} onGiven={enter} />;
+}
+
+function Inspector({ api }: { api: Api }) {
   const [route, setRoute] = useRoute();
   const assistant = useLoaded(() => api.assistant(), [api]);
   const many = route.view === "conversations";
@@ -90,6 +108,7 @@ function One({ api, assistant, route, onRoute }: OneProps) {
       <div class="pane chat">
         <ChatPane
           server={api.server}
+          session={api.session}
           title="Chat"
           conversation={route.id}
           own={forks.includes(route.id)}

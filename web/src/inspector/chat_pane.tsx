@@ -1,8 +1,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import { TAG, type ChatElement } from "../chat/element.tsx";
+import type { Session } from "./session.ts";
 
 export interface ChatPaneProps {
   server: string;
+  session: Session;
   title: string;
   /** The conversation to show; empty for the one that this browser had open last. */
   conversation: string;
@@ -14,13 +16,14 @@ export interface ChatPaneProps {
 const FOREIGN = "This conversation was begun elsewhere. Fork it to go on from one of its turns.";
 
 /** The chat beside the inspector: of this browser's conversations to go on with, of others to read. */
-export function ChatPane({ server, title, conversation, own, onConversation }: ChatPaneProps) {
+export function ChatPane({ server, session, title, conversation, own, onConversation }: ChatPaneProps) {
   const box = useRef<HTMLDivElement>(null);
   const chat = useRef<ChatElement | null>(null);
   const told = useRef(onConversation);
   told.current = onConversation;
   useEffect(() => {
     const element = document.createElement(TAG) as ChatElement;
+    element.headers = () => session.headers;
     element.setAttribute("server", server);
     element.setAttribute("heading", title);
     element.setAttribute("layout", "inline");
@@ -28,7 +31,7 @@ export function ChatPane({ server, title, conversation, own, onConversation }: C
     box.current?.append(element);
     chat.current = element;
     return () => element.remove();
-  }, [server, title]);
+  }, [server, session, title]);
   useEffect(() => {
     const element = chat.current;
     if (element === null) return;
@@ -36,6 +39,6 @@ export function ChatPane({ server, title, conversation, own, onConversation }: C
     else if (own || element.knows(conversation)) {
       if (element.conversation !== conversation || element.readOnly !== "") element.converse(conversation);
     } else element.look(conversation, FOREIGN);
-  }, [conversation, own, server, title]);
+  }, [conversation, own, server, session, title]);
   return <div class="chatbox" ref={box} />;
 }

@@ -1,4 +1,4 @@
-import type { DialogueEvent, Turn } from "./types.ts";
+import type { DialogueEvent, Entity, Turn } from "./types.ts";
 
 export interface Line {
   /** Names the colour and the sign before the line. */
@@ -19,17 +19,33 @@ export function describe(event: DialogueEvent): Line {
     case "bot":
       return { kind: "bot", sign: "‹", label: "bot", text: short(event.text ?? "(no text)") };
     case "action":
-      return { kind: "action", sign: "▸", label: name, text: chosenBy(event) };
+      return { kind: "action", sign: "▸", label: name || short(asText(event["action_text"])), text: chosenBy(event) };
     case "slot":
       return { kind: "slot", sign: "=", label: name, text: short(asText(event.value)) };
     case "active_loop":
       return { kind: "loop", sign: "↻", label: "form", text: name || "none" };
+    case "entities":
+      return { kind: "other", sign: "·", label: "entities", text: short(found(event).map(oneEntity).join(", ")) };
     default:
       return { kind: "other", sign: "·", label: event.event, text: short(name || otherText(event)) };
   }
 }
 
 /** The user's message of a turn, where it has one. */
+/** The entities of a turn's message: those of NLU, and those that a policy found in the text. */
+export function entitiesOf(turn: Turn): Entity[] {
+  return [...(userEvent(turn)?.parse_data?.entities ?? []), ...turn.events.flatMap(found)];
+}
+
+/** What a policy found. */
+function found(event: DialogueEvent): Entity[] {
+  return event.event === "entities" && Array.isArray(event["entities"]) ? (event["entities"] as Entity[]) : [];
+}
+
+function oneEntity(entity: Entity): string {
+  return `${entity.entity}: ${asText(entity.value)}`;
+}
+
 export function userEvent(turn: Turn): DialogueEvent | undefined {
   return turn.events.find((event) => event.event === "user");
 }

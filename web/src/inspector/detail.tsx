@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import { ActionsDetail } from "./actions.tsx";
 import type { Api } from "./api.ts";
 import { Calls } from "./calls.tsx";
-import { milliseconds, timeOf, userEvent } from "./describe.ts";
+import { entitiesOf, milliseconds, timeOf, userEvent } from "./describe.ts";
 import { useLoaded, useSettled } from "./hooks.ts";
 import { Json } from "./json.tsx";
 import { MessageDetail } from "./message.tsx";
@@ -53,6 +53,7 @@ export function Detail({ api, conversation, turn, choice, onAsk }: DetailProps) 
           <MessageDetail
             text={said.text ?? ""}
             parse={said.parse_data}
+            entities={entitiesOf(turn)}
             explanation={current ? explanation.value : null}
           />
         </Section>

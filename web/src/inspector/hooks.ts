@@ -54,6 +54,8 @@ export function useConversation(api: Api, id: string): Conversation {
           after: last,
           onTurn: (turn) => take(turn as Turn),
           onState: (connection) => change({ connection }),
+          onRefused: (status) => api.session.heed(status, `The gateway answered ${status}.`, api.session.headers),
+          headers: () => api.session.headers,
         });
       },
       (error: unknown) => !stop.signal.aborted && change({ problem: messageOf(error), read: true }),

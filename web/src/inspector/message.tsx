@@ -11,13 +11,14 @@ const SHOWN_TOKENS = 300;
 export function MessageDetail({
   text,
   parse,
+  entities,
   explanation,
 }: {
   text: string;
   parse: ParseData;
+  entities: readonly Entity[];
   explanation: Explanation | null;
 }) {
-  const entities = parse.entities ?? [];
   const intents = parse.intent_ranking?.length ? parse.intent_ranking : rankingOfOne(parse);
   const tokens = explanation?.tokens.length
     ? explanation.tokens.map((token) => token.text)

@@ -111,6 +111,10 @@ export interface ExplainedAction {
   /** Index among the turn's events. */
   event: number;
   action: string;
+  /** The action is what the bot says, word for word, as in an end-to-end story. */
+  is_text: boolean;
+  /** The winner went by the text of the message, not by its intent. */
+  by_text: boolean;
   policy: string;
   confidence: number;
   /** The rule or story that won; empty where none did. */

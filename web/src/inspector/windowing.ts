@@ -11,9 +11,10 @@ export function windowOf(count: number, rowPx: number, scrollPx: number, heightP
   return { first: Math.min(first, end), end };
 }
 
-/** Where to scroll so that a row is in sight; the same place where it is already. */
+/** Where to scroll so that a row is in sight: a little if it is near, else to the middle; nowhere if it is already. */
 export function scrolledTo(row: number, rowPx: number, scrollPx: number, heightPx: number): number {
   const top = row * rowPx;
-  if (top < scrollPx) return top;
-  return Math.max(scrollPx, top + rowPx - heightPx);
+  const away = Math.max(scrollPx - top, top + rowPx - scrollPx - heightPx);
+  if (away > heightPx / 2) return Math.max(0, top - (heightPx - rowPx) / 2);
+  return top < scrollPx ? top : Math.max(scrollPx, top + rowPx - heightPx);
 }

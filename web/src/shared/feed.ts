@@ -1,14 +1,7 @@
 import { Backoff } from "./backoff.ts";
+import { listen, type Listen } from "./events.ts";
 
 export type FeedState = "connecting" | "open" | "waiting";
-
-/** What a feed needs of `EventSource`. */
-export interface Source {
-  onopen: ((event: Event) => void) | null;
-  onerror: ((event: Event) => void) | null;
-  addEventListener(type: string, listener: (event: MessageEvent<string>) => void): void;
-  close(): void;
-}
 
 export interface FeedOptions {
   /** The address to read from turn `from` on. */
@@ -16,22 +9,26 @@ export interface FeedOptions {
   /** Number of the last turn that is known already. */
   after: number;
   onTurn: (turn: { number: number }) => void;
+  /** Told of events that are no turns. */
   onOther?: (type: string, data: unknown) => void;
-  others?: readonly string[];
   onState?: (state: FeedState) => void;
-  open?: (address: string) => Source;
+  /** Told of the status with which the server refused. */
+  onRefused?: (status: number) => void;
+  /** What is sent with each request. */
+  headers?: () => Readonly<Record<string, string>>;
+  listen?: Listen;
   backoff?: Backoff;
 }
 
 /**
  * Follows the turns of one conversation: each is told once and in order, however often the connection is lost.
  *
- * `EventSource` gives up for good when a restarting server answers with an error, so attempts are made here. A page
- * that is not looked at holds no connection: browsers allow six to a host, and other tabs need them.
+ * The address says from which turn on, as `Last-Event-ID` would: that header costs pages of other origins a request
+ * more. A page that is not looked at holds no connection: browsers allow six to a host, and other tabs need them.
  */
 export class Feed {
   private last: number;
-  private source: Source | null = null;
+  private stop: (() => void) | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly backoff: Backoff;
 
@@ -53,17 +50,21 @@ export class Feed {
     this.disconnect();
     this.options.onState?.("connecting");
     const address = this.options.address(this.last + 1);
-    const source = this.options.open ? this.options.open(address) : new EventSource(address);
-    this.source = source;
-    source.onopen = () => {
-      this.backoff.reset();
-      this.options.onState?.("open");
-    };
-    source.onerror = () => this.lost();
-    source.addEventListener("turn", (event) => this.take(JSON.parse(event.data) as { number: number }));
-    for (const type of this.options.others ?? []) {
-      source.addEventListener(type, (event) => this.options.onOther?.(type, JSON.parse(event.data)));
-    }
+    this.stop = (this.options.listen ?? listen)(address, this.options.headers?.() ?? {}, {
+      opened: () => this.opened(),
+      event: (type, data) => this.heard(type, JSON.parse(data)),
+      lost: (status) => this.lost(status),
+    });
+  }
+
+  private opened(): void {
+    this.backoff.reset();
+    this.options.onState?.("open");
+  }
+
+  private heard(type: string, data: unknown): void {
+    if (type === "turn") this.take(data as { number: number });
+    else this.options.onOther?.(type, data);
   }
 
   private take(turn: { number: number }): void {
@@ -72,24 +73,25 @@ export class Feed {
     this.options.onTurn(turn);
   }
 
-  private lost(): void {
+  private lost(status: number): void {
     this.disconnect();
+    if (status >= 400) this.options.onRefused?.(status);
     this.options.onState?.("waiting");
     this.timer = setTimeout(() => this.connect(), this.backoff.nextMs());
   }
 
   private disconnect(): void {
     clearTimeout(this.timer);
-    this.source?.close();
-    this.source = null;
+    this.stop?.();
+    this.stop = null;
   }
 
   private readonly onVisibility = (): void => {
     if (document.visibilityState === "hidden") this.disconnect();
-    else if (this.source === null) this.connect();
+    else if (this.stop === null) this.connect();
   };
 
   private readonly retryNow = (): void => {
-    if (this.source === null && document.visibilityState !== "hidden") this.connect();
+    if (this.stop === null && document.visibilityState !== "hidden") this.connect();
   };
 }

@@ -111,6 +111,12 @@ def read_component(config: ComponentConfig, problems: Problems) -> ComponentOpti
     return None
 
 
+def default_options(name: str) -> ComponentOptions | None:
+    """The defaults of a component or policy; None for a class of the author's own and for an unknown name."""
+    cls = known_components().get(_own_name(name))
+    return cls() if cls is not None else None
+
+
 def _own_name(name: str) -> str:
     """Rasa's components may be named by their module path, too."""
     return name.rpartition(".")[2] if name.startswith(f"{RASA}.") else name
@@ -159,6 +165,7 @@ __all__ = [
     "TokenizerOptions",
     "UnexpecTEDIntentPolicyOptions",
     "WhitespaceTokenizerOptions",
+    "default_options",
     "known_components",
     "options_from_json",
     "options_to_json",

@@ -23,13 +23,18 @@ WINDOW_FEATURES = (
     "pos",
     "pos2",
 )
+SEQUENCE_KEYS = {"return_sequence": "Features of the message and of its tokens are always there."}
+"""A key of Rasa 1 that many configs carry along."""
 
 
 @register
 @dataclass(frozen=True)
 class RegexFeaturizerOptions(ComponentOptions):
     component_name = "RegexFeaturizer"
-    ignored_keys: ClassVar[Mapping[str, str]] = {"number_additional_patterns": "Vocabularies grow without a reserve."}
+    ignored_keys: ClassVar[Mapping[str, str]] = {
+        **SEQUENCE_KEYS,
+        "number_additional_patterns": "Vocabularies grow without a reserve.",
+    }
 
     case_sensitive: bool = True
     use_word_boundaries: bool = True
@@ -44,6 +49,7 @@ class LexicalSyntacticFeaturizerOptions(ComponentOptions):
     """`features` are one list for each place of a sliding window around a token; its middle is the token itself."""
 
     component_name = "LexicalSyntacticFeaturizer"
+    ignored_keys: ClassVar[Mapping[str, str]] = SEQUENCE_KEYS
 
     features: tuple[tuple[str, ...], ...] = (
         ("low", "title", "upper"),
@@ -69,6 +75,7 @@ class CountVectorsFeaturizerOptions(ComponentOptions):
 
     component_name = "CountVectorsFeaturizer"
     ignored_keys: ClassVar[Mapping[str, str]] = {
+        **SEQUENCE_KEYS,
         "token_pattern": "Set it on the tokenizer.",
         "additional_vocabulary_size": "Vocabularies grow without a reserve.",
     }
@@ -197,6 +204,7 @@ class CRFEntityExtractorOptions(ComponentOptions):
     """`features` are one list for each place of a sliding window around a token; its middle is the token itself."""
 
     component_name = "CRFEntityExtractor"
+    ignored_keys: ClassVar[Mapping[str, str]] = SEQUENCE_KEYS
 
     BILOU_flag: bool = True
     split_entities_by_comma: SplitByComma = True

@@ -13,6 +13,22 @@ from turnstream.assistant.components.featurizers import SplitByComma
 BatchSize = int | tuple[int, int]
 TED_ATTRIBUTES = ("text", "action_text", "label_action_text")
 CATEGORIES = ("intent", "action_name", "label_action_name", "entities", "slots", "active_loop")
+RENAMED_KEYS = {
+    "num_neg": "number_of_negative_examples",
+    "num_heads": "number_of_attention_heads",
+    "num_transformer_layers": "number_of_transformer_layers",
+    "embed_dim": "embedding_dimension",
+    "dense_dim": "dense_dimension",
+    "droprate": "drop_rate",
+    "mu_pos": "maximum_positive_similarity",
+    "mu_neg": "maximum_negative_similarity",
+    "use_max_sim_neg": "use_maximum_negative_similarity",
+    "C2": "regularization_constant",
+    "C_emb": "negative_margin_scale",
+    "evaluate_every_num_epochs": "evaluate_every_number_of_epochs",
+    "evaluate_on_num_examples": "evaluate_on_number_of_examples",
+}
+"""What keys of Rasa 1 are called today."""
 
 
 def _layers(*names: str, sizes: tuple[int, ...] = ()) -> Any:
@@ -36,6 +52,7 @@ class NetworkOptions(ComponentOptions):
         "num_threads": "Threads are not set in the pipeline.",
         "use_gpu": "A GPU is used where there is one.",
         "weight_sparsity": "Use 'connection_density' (1 - sparsity).",
+        **{old: f"It is called '{new}' today." for old, new in RENAMED_KEYS.items()},
     }
 
     number_of_attention_heads: int = 4
@@ -195,6 +212,8 @@ class NetworkPolicyOptions(NetworkOptions, PolicyOptions):
     ignored_keys: ClassVar[Mapping[str, str]] = {
         **NetworkOptions.ignored_keys,
         "max_training_samples": "All samples are used.",
+        "validation_split": "Use 'evaluate_on_number_of_examples'.",
+        "rnn_size": "Use 'transformer_size'.",
     }
 
     max_history: int | None = None

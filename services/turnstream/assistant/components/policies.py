@@ -7,6 +7,15 @@ from typing import Any, ClassVar
 from turnstream.assistant.components.base import PolicyOptions, register
 from turnstream.assistant.domain import ACTION_DEFAULT_FALLBACK
 
+NLU_FALLBACK_KEYS = (
+    "nlu_threshold",
+    "ambiguity_threshold",
+    "fallback_nlu_action_name",
+    "deny_suggestion_intent_name",
+)
+CORE_FALLBACK_KEYS = ("fallback_action_name", "fallback_core_action_name")
+"""Keys of the fallback policies of Rasa 2, which many configs carry over to the RulePolicy."""
+
 
 @register
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +54,11 @@ class RulePolicyOptions(PolicyOptions):
     ignored_keys: ClassVar[Mapping[str, str]] = {
         "max_history": "Rules are always matched in full.",
         "enable_feature_string_compression": "Rules are not compressed.",
+        **dict.fromkeys(
+            NLU_FALLBACK_KEYS, "Set the threshold on FallbackClassifier, and write a rule for nlu_fallback."
+        ),
+        "core_threshold": "It is called 'core_fallback_threshold' today.",
+        **dict.fromkeys(CORE_FALLBACK_KEYS, "It is called 'core_fallback_action_name' today."),
     }
 
     priority: int = 4

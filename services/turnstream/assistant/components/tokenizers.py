@@ -1,8 +1,9 @@
 """Options of the tokenizers."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from turnstream.assistant.components.base import ComponentOptions, register
 
@@ -10,6 +11,11 @@ from turnstream.assistant.components.base import ComponentOptions, register
 @dataclass(frozen=True)
 class TokenizerOptions(ComponentOptions):
     """What all tokenizers share; `token_pattern` finds the parts of each token where given."""
+
+    ignored_keys: ClassVar[Mapping[str, str]] = {
+        "case_sensitive": "Featurizers decide about case: see CountVectorsFeaturizer's 'lowercase'.",
+        "use_cls_token": "The whole message always has features of its own.",
+    }
 
     intent_tokenization_flag: bool = False
     intent_split_symbol: str = "_"

@@ -1,16 +1,20 @@
 """The channels that `credentials.yml` asks for, made."""
 
 import importlib
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from turnstream.assistant.credentials import ChannelConfig
-from turnstream.assistant.problems import Problems, nearest
+from turnstream.assistant.problems import Problems, closest, nearest
 from turnstream.gateway.channel import Channel
 from turnstream.gateway.channels import callback, chat, socketio
 
 BASE = f"{Channel.__module__}.{Channel.__name__}"
 REST = "rest"
 RASAS = "InputChannel"
+
+logger = logging.getLogger(__name__)
 
 
 def open_channels(configs: Iterable[ChannelConfig], origins: Iterable[str] = ()) -> tuple[Channel, ...]:
@@ -31,20 +35,33 @@ def _open(config: ChannelConfig, origins: Iterable[str], problems: Problems) -> 
     try:
         match config.name:
             case "callback":
-                _check_keys(config, callback.KEYS, problems)
-                return callback.CallbackChannel.from_credentials(config.options)
+                return callback.CallbackChannel.from_credentials(_of_rasas(config, callback.KEYS, problems))
             case "chat":
                 _check_keys(config, chat.KEYS, problems)
                 return chat.ChatChannel.from_credentials(config.options)
             case "socketio":
-                _check_keys(config, socketio.KEYS, problems)
-                known = {key: value for key, value in config.options.items() if key in socketio.KEYS}
-                return socketio.SocketIoChannel.from_credentials(known, origins)
+                options = _of_rasas(config, socketio.KEYS, problems)
+                return socketio.SocketIoChannel.from_credentials(options, origins)
             case _:
                 return _class_of(config.name).from_credentials(config.options)
     except ValueError as error:
         problems.error(config.location, f"The channel '{config.name}': {error}.")
         return None
+
+
+def _of_rasas(config: ChannelConfig, known: Iterable[str], problems: Problems) -> Mapping[str, Any]:
+    """The known options of a channel that Rasa has, too, and that passes over others there.
+
+    What looks like a misspelt one is refused.
+    """
+    known = tuple(known)
+    for key in config.options:
+        where = config.option_locations.get(key, config.location)
+        if key not in known and closest(key, known) is not None:
+            problems.error(where, f"The channel '{config.name}': unknown key '{key}'.", nearest(key, known))
+        elif key not in known:
+            logger.warning("%s: The channel '%s': the key '%s' has no effect.", where, config.name, key)
+    return {key: value for key, value in config.options.items() if key in known}
 
 
 def _check_keys(config: ChannelConfig, known: Iterable[str], problems: Problems) -> None:

@@ -161,7 +161,7 @@ class SocketIoChannel(Channel):
         if isinstance(metadata, str):
             try:
                 metadata = json.loads(metadata)
-            except ValueError:
+            except (ValueError, RecursionError):
                 metadata = None
         return metadata if isinstance(metadata, Mapping) else None
 

@@ -27,16 +27,19 @@ from turnstream.gateway.rest.webhook import Route
 from turnstream.gateway.workshop import Order, Workshop
 from turnstream.inspector.examples import NewExample, add_example, entities_in
 from turnstream.inspector.histories import Histories
-from turnstream.inspector.project_files import Change, ProjectFiles
+from turnstream.inspector.project_files import Change
 from turnstream.inspector.side_by_side import compared_turns
-from turnstream.inspector.stories import FILES, added_story, retold
+from turnstream.inspector.stories import KINDS, added_story, retold
 from turnstream.runtime.errors import Conflict, Forbidden, InvalidRequest
 from turnstream.turnlog.errors import MessageTooLarge
 
 MOST_FORK_TURNS = 200
 """Of a longer conversation several turns become one in the fork."""
 MOST_NAME = 200
-NO_PROJECT = "there are no files of a project here: start `turnstream run --inspect` in the project's folder"
+NO_PROJECT = (
+    "there are no files of a project here: start `turnstream run --inspect` in the project's folder, "
+    "and say with --data where its data are if they are not in the folder data"
+)
 
 
 class InspectorChanges:
@@ -50,7 +53,7 @@ class InspectorChanges:
         workshop: Workshop | None,
     ) -> None:
         self._bundles = inspection.bundles
-        self._files = ProjectFiles(inspection.project) if inspection.project is not None else None
+        self._files = inspection.project
         self._door = door
         self._histories = histories
         self._workshop = workshop
@@ -84,8 +87,8 @@ class InspectorChanges:
     async def story(self, request: web.Request) -> web.StreamResponse:
         body, conversation_id = await read_object(request), _id_of(request)
         turn, save, kind = _turn_of(body), _save(body), optional_text(body, "kind") or "test"
-        if kind not in FILES:
-            raise BadField(f"'kind' must be {' or '.join(FILES)}, not {kind!r}", "kind")
+        if kind not in KINDS:
+            raise BadField(f"'kind' must be {' or '.join(KINDS)}, not {kind!r}", "kind")
         name, file = _name(body), optional_text(body, "file")
         with log_errors():
             dialogue = (await self._histories.turn(conversation_id, turn)).after
@@ -93,7 +96,7 @@ class InspectorChanges:
         if self._files is None:
             if save:
                 raise Forbidden(NO_PROJECT)
-            return answer({"yaml": story.yaml, "file": file or FILES[kind], "diff": "", "saved": False})
+            return answer({"yaml": story.yaml, "file": file or "", "diff": "", "saved": False})
         change = await asyncio.to_thread(added_story, self._files, story, file)
         await self._save(change, save)
         return answer({"yaml": story.yaml, "file": change.path, "diff": change.diff, "saved": save})

@@ -84,11 +84,11 @@ class ChatPages(_Pages):
 
 
 class InspectorPages(_Pages):
-    """The page is for whoever may ask the inspector; its assets hold nothing that is not in the package."""
+    """They hold nothing that is not in the package. The page asks its visitor for what the inspector's API wants."""
 
     def routes(self) -> Iterable[Route]:
         return (
-            ("GET", "/inspector/", self.page, Access.ADMIN),
+            ("GET", "/inspector/", self.page, Access.PUBLIC),
             ("GET", "/inspector", self.redirect, Access.PUBLIC),
             ("GET", "/inspector/assets/{name}", self.asset, Access.PUBLIC),
         )
