@@ -1,7 +1,10 @@
 """Networks are trained in processes of their own, which end with the training."""
 
 import os
+import signal
+import threading
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from support.trainings import Endless, Export, Fail, Meet
@@ -13,6 +16,8 @@ from turnstream.models.training_loop import TrainingProgress
 from turnstream.testing.harness import SilentReporter
 from turnstream.training.parts import Part, PartOutcome, make
 from turnstream.training.workers import Build, TrainingEnded
+
+PATIENCE_S = 60.0
 
 
 def network(name: str, build: Build) -> Part:
@@ -75,6 +80,38 @@ def test_where_one_fails_the_other_is_ended_and_gone(writer: BundleWriter, pipe:
         make_all(writer, network("a", Fail("no such thing", pipe)), endless)
     assert "trainings.py" in "".join(raised.value.__notes__)
     assert not is_there(int((tmp_path / "id").read_text(encoding="utf-8")))
+
+
+class Interruption(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_an_interruption_at_the_start_ends_what_has_begun(
+    writer: BundleWriter, pipe: Path, tmp_path: Path, attempt: int
+) -> None:
+    """Where it comes differs from attempt to attempt: as threads are started, or after."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interruption
+
+    class Interrupting(SilentReporter):
+        def begin(self, part: str) -> None:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    others = set(threading.enumerate())
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with writer, pytest.raises(Interruption):
+            make([network("a", Endless(pipe, tmp_path / "id"))], writer, None, Interrupting())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    # A thread that the pool did not know of is not waited for, but comes to its end.
+    for thread in set(threading.enumerate()) - others:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    id = tmp_path / "id"
+    assert not id.exists() or not is_there(int(id.read_text(encoding="utf-8")))
 
 
 def test_one_that_is_killed_is_named_with_the_likely_reason(writer: BundleWriter) -> None:

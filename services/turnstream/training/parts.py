@@ -108,8 +108,9 @@ def _build_all(parts: Sequence[Part], writer: BundleWriter, reporter: Reporter, 
         prepare()
     workers = Workers()
     with ThreadPoolExecutor(min(len(parts), cores or os.cpu_count() or 1)) as threads:
-        running = [threads.submit(_build, part, writer, reporter, workers) for part in parts]
+        # Ctrl-C may come while a thread is being started: then the pool does not know of it, and nobody else ends it.
         try:
+            running = [threads.submit(_build, part, writer, reporter, workers) for part in parts]
             return [future.result() for future in running]
         except BaseException:
             workers.stop()

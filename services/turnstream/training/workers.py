@@ -75,11 +75,13 @@ class Workers:
                 self._end(process)
 
     def stop(self) -> None:
-        """End all of them now; those who wait for one are told, and no other begins."""
+        """End all of them, and wait for their end; those who wait for one are told, and no other begins."""
         with self._lock:
             self._is_stopped = True
             for process in self._processes:
                 process.terminate()
+            for process in self._processes:
+                process.join()
 
     def raise_if_stopped(self) -> None:
         """Raises Stopped."""
