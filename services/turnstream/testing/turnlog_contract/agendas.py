@@ -2,7 +2,6 @@
 
 import pytest
 
-from turnstream.api.v1.turnlog_pb2 import InboxMessage
 from turnstream.testing.turnlog_contract.opened import OpenedLog
 from turnstream.testing.turnlog_contract.running import Running, a_message, a_turn
 from turnstream.turnlog.errors import Fenced, OutOfOrder, TurnTooLarge
@@ -60,11 +59,5 @@ class AgendasContract(OpenedLog):
     async def test_an_erased_conversation_has_no_agenda(self) -> None:
         running = await self.run()
         await self.commit_with_agenda(running, "m1", 1, b"call back at ten")
-        message = InboxMessage(conversation_id="c", message_id="e1")
-        message.erasure.reason = "asked for"
-        await running.log.accept(message)
-        delivery = await running.worker.next()
-        record = a_turn(delivery, 2, "")
-        record.events.add().conversation_erased.SetInParent()
-        await running.log.commit(delivery.lease, record)
+        delivery = await running.erase("c", turn=2)
         assert await running.log.agendas(delivery.lease) == {}

@@ -93,6 +93,17 @@ class Running:
         self.worker = worker or RecordingWorker()
         self.task = asyncio.create_task(log.work(self.worker, address))
 
+    async def erase(self, conversation_id: str, turn: int) -> Delivery:
+        """Ask for it, and commit it as this turn."""
+        message = InboxMessage(conversation_id=conversation_id, message_id="e1")
+        message.erasure.reason = "asked for"
+        await self.log.accept(message)
+        delivery = await self.worker.next()
+        record = a_turn(delivery, turn, "")
+        record.events.add().conversation_erased.SetInParent()
+        await self.log.commit(delivery.lease, record)
+        return delivery
+
     async def answer(self, delivery: Delivery, reply: str = "hi") -> TurnRecord:
         state = await self.log.conversation(delivery.message.conversation_id)
         record = a_turn(delivery, state.last_turn + 1, reply)

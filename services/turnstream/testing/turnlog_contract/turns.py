@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from turnstream.api.v1.turnlog_pb2 import InboxMessage
 from turnstream.testing.turnlog_contract.opened import OpenedLog
 from turnstream.testing.turnlog_contract.running import (
     PATIENCE_S,
+    Running,
     a_message,
     a_turn,
     everything,
@@ -70,24 +70,24 @@ class TurnsContract(OpenedLog):
         assert (await running.log.conversation(second.message.conversation_id)).last_turn == 1
         assert (await running.log.conversation(first.message.conversation_id)).last_turn == 0
 
-    async def test_a_snapshot_is_kept_with_its_turn_and_shortens_what_is_read_back(self) -> None:
+    async def _after_three_turns(self) -> Running:
+        """With a snapshot at the second."""
         running = await self.run()
         for n in (1, 2, 3):
             await running.log.accept(a_message("c", f"m{n}"))
             delivery = await running.worker.next()
             snapshot = Snapshot(2, b"state after two") if n == 2 else None
             await running.log.commit(delivery.lease, a_turn(delivery, n), snapshot)
+        return running
+
+    async def test_a_snapshot_is_kept_with_its_turn_and_shortens_what_is_read_back(self) -> None:
+        running = await self._after_three_turns()
         state = await running.log.conversation("c")
         assert state.snapshot == Snapshot(2, b"state after two")
         assert (state.last_turn, [turn.turn_number for turn in state.turns]) == (3, [3])
 
     async def test_a_conversation_can_be_read_from_any_turn_in_spite_of_its_snapshot(self) -> None:
-        running = await self.run()
-        for n in (1, 2, 3):
-            await running.log.accept(a_message("c", f"m{n}"))
-            delivery = await running.worker.next()
-            snapshot = Snapshot(2, b"state after two") if n == 2 else None
-            await running.log.commit(delivery.lease, a_turn(delivery, n), snapshot)
+        running = await self._after_three_turns()
         for first, expected in ((1, [1, 2, 3]), (2, [2, 3]), (4, [])):
             state = await running.log.conversation("c", from_turn=first)
             assert state.snapshot is None
@@ -151,13 +151,7 @@ class TurnsContract(OpenedLog):
         running = await self.run()
         await running.log.accept(a_message("c", "m1", "my secret"))
         await running.answer(await running.worker.next(), "your secret")
-        message = InboxMessage(conversation_id="c", message_id="e1")
-        message.erasure.reason = "asked for"
-        await running.log.accept(message)
-        delivery = await running.worker.next()
-        record = a_turn(delivery, 2, "")
-        record.events.add().conversation_erased.SetInParent()
-        await running.log.commit(delivery.lease, record)
+        await running.erase("c", turn=2)
         turns = [e for e in await everything(running.log.read_turns()) if isinstance(e, Entry)]
         assert [e.record.turn_number for e in turns] == [2]
         inbox = [e for e in await everything(running.log.read_inbox()) if isinstance(e, Entry)]
