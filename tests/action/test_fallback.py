@@ -14,6 +14,8 @@ from turnstream.dialogue.events import (
     Event,
     IntentScore,
     ParseData,
+    Restarted,
+    UserUtteranceReverted,
     UserUttered,
 )
 from turnstream.dialogue.fold import Dialogue
@@ -83,10 +85,22 @@ async def test_a_second_wrong_guess_gives_up() -> None:
 
 
 async def test_an_earlier_fallback_does_not_count_against_a_new_one() -> None:
-    given_up = [*ASKED, said("nlu_fallback"), FALLBACK, ActiveLoopChanged(name=None), LISTEN]
+    given_up = [*ASKED, said("nlu_fallback"), FALLBACK, ActiveLoopChanged(name=None), UserUtteranceReverted(), LISTEN]
     events = await run([*given_up, said("nlu_fallback")])
     assert [e.type_name for e in events] == ["active_loop", "bot"]
     assert events[0] == STARTED
+
+
+async def test_a_message_that_a_form_took_unclear_is_the_first_of_two() -> None:
+    """As Rasa records it: the second unclear message in a row gives up at once, also where no question was asked."""
+    in_form = [*GREETED, ActiveLoopChanged(name="f"), said("nlu_fallback"), ActionExecuted(name="f"), LISTEN]
+    events = await run([*in_form, said("nlu_fallback")])
+    assert [e.type_name for e in events] == ["active_loop", "active_loop", "rewind"]
+
+
+async def test_messages_before_a_restart_do_not_count() -> None:
+    events = await run([LISTEN, said("nlu_fallback"), Restarted(), LISTEN, said("nlu_fallback")])
+    assert [e.type_name for e in events] == ["active_loop", "bot"]
 
 
 async def test_fallback_events_are_reverted_without_the_loop_too() -> None:

@@ -384,6 +384,7 @@ def test_a_mistake_in_a_domain_is_refused(write_project: Write, domain: str, err
             "a condition without 'active_loop' holds only where no form is active.",
         ),
         ("slots: {a: {type: float, initial_value: 7, mappings: []}}\n", "an initial value (7) outside of its range."),
+        ("slots: {a: {type: any, mappings: [{type: from_text, auto_fill: true}]}}\n", "'auto_fill' has no effect."),
         ("responses: {utter_a: []}\n", "has no variation: nothing will be said."),
         ("intents: [{a: {use_entities: [cit]}}]\nentities: [city]\n", "names the entity 'cit', which is not in the"),
     ],

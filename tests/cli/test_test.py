@@ -243,3 +243,11 @@ def test_what_cannot_be_tested_is_refused(call: Call, arguments: tuple[str, ...]
     result = call(*arguments)
     assert result.exit_code == 1
     assert why in result.stderr
+
+
+def test_a_test_file_that_cannot_be_read_is_refused_where_stories_are_tested(call: Call, project: Path) -> None:
+    """The others' success would hide that its stories are not tested."""
+    write_tests(project, "stories: [{story: a, steps: [{user: hello: there}]}]\n", "tests/test_broken.yml")
+    result = call("test", "core")
+    assert (result.exit_code, "tests/test_broken.yml:1" in result.stderr) == (1, True)
+    assert call("test", "nlu", "--no-plot").exit_code == 0

@@ -16,6 +16,7 @@ from turnstream.assistant.location import Location
 from turnstream.assistant.nlu_data import Example, LookupTable, NluData, RegexPattern
 from turnstream.assistant.problems import ProjectError
 from turnstream.features.arrays import MAX_IDS_PER_TOKEN, MAX_TOKENS, FeatureSpec, TextFeatures, model_inputs, pad
+from turnstream.features.choice import FeatureChoice
 from turnstream.features.grams import GramAnalyzer
 from turnstream.features.pipeline import CACHED_TEXTS, LONGEST_CACHED_TEXT, FeaturePipeline
 from turnstream.features.store import Attribute
@@ -232,6 +233,40 @@ def test_some_featurizers_can_be_selected_by_name_with_the_same_ids() -> None:
     pipeline = FeaturePipeline.fit(options, NluData(examples=(Example("ab", "greet"),)), Domain())
     both, letters = (p.featurize("ab").features for p in (pipeline, pipeline.selected(("letters",))))
     assert rows(letters)[0] == {i: w for i, w in rows(both)[0].items() if i > 1}
+
+
+CHOICES = [
+    WhitespaceTokenizerOptions(),
+    RegexFeaturizerOptions(),
+    LexicalSyntacticFeaturizerOptions(alias="forms"),
+    CountVectorsFeaturizerOptions(),
+    CountVectorsFeaturizerOptions(analyzer="char_wb", max_ngram=2, alias="letters"),
+]
+LEARNT = NluData(examples=(Example("ab 12", "greet"), Example("Ba", "bye")), regexes=(RegexPattern("n", "[0-9]+"),))
+
+
+@pytest.mark.parametrize(
+    "names", [("letters",), ("forms", "RegexFeaturizer"), ("CountVectorsFeaturizer",), ("nobody",)], ids=",".join
+)
+def test_what_chosen_featurizers_give_can_be_told_from_the_features_of_all(names: tuple[str, ...]) -> None:
+    domain = Domain(responses={"utter_faq/a": (ResponseVariation(text="ba ca"),)})
+    pipeline = FeaturePipeline.fit(CHOICES, LEARNT, domain)
+    stored = json.dumps(choice.to_json()) if (choice := pipeline.choice(names)) else ""
+    loaded = FeatureChoice.from_json(json.loads(stored), pipeline.spec)
+
+    alone = pipeline.selected(names)
+    for both, expected in (
+        (pipeline.featurize("ab 12 Ba"), alone.featurize("ab 12 Ba")),
+        (pipeline.featurize_response("ba ca"), alone.featurize_response("ba ca")),
+    ):
+        found = loaded.of(both.features)
+        assert found.ids.tolist() == expected.features.ids.tolist()
+        assert found.weights.tolist() == expected.features.weights.tolist()
+        assert sentence(found) == sentence(expected.features)
+
+
+def test_who_names_no_featurizer_sees_the_features_of_all() -> None:
+    assert count_vectors("a").choice(()) is None
 
 
 def test_without_a_tokenizer_there_are_no_tokens() -> None:

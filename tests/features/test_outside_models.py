@@ -12,6 +12,7 @@ from turnstream.assistant.components import (
     ComponentOptions,
     CountVectorsFeaturizerOptions,
     LanguageModelFeaturizerOptions,
+    LexicalSyntacticFeaturizerOptions,
     SpacyEntityExtractorOptions,
     SpacyFeaturizerOptions,
     SpacyNLPOptions,
@@ -43,6 +44,9 @@ def spacy_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     nlp.add_pipe("entity_ruler").add_patterns(  # type: ignore[attr-defined]
         [{"label": "GPE", "pattern": "Rome"}, {"label": "DATE", "pattern": "today"}]
     )
+    attributes = nlp.add_pipe("attribute_ruler")
+    for word, lemma, tag in (("fly", "fly", "VB"), ("flew", "fly", "VBD"), ("rome", "rome", "NNP")):
+        attributes.add([[{"LOWER": word}]], {"LEMMA": lemma, "TAG": tag})  # type: ignore[attr-defined]
     folder = tmp_path_factory.mktemp("spacy") / "model"
     nlp.to_disk(folder)
     return str(folder)
@@ -71,6 +75,26 @@ def test_spacy_gives_tokens_and_vectors(pooling: str, expected: list[float], spa
     assert (empty.features.dense.shape, empty.features.sentence_dense.tolist()) == ((1, 2), [0.0, 0.0])
 
 
+@pytest.mark.parametrize(("use_lemma", "ids"), [(True, [[1]]), (False, [[]])])
+def test_words_count_by_their_lemmas_where_the_tokenizer_gives_them(
+    use_lemma: bool, ids: list[list[int]], spacy_folder: str
+) -> None:
+    options = [SpacyNLPOptions(model=spacy_folder), SpacyTokenizerOptions()]
+    counts = CountVectorsFeaturizerOptions(use_lemma=use_lemma)
+    pipeline = FeaturePipeline.fit([*options, counts], NluData(examples=(Example("fly", "travel"),)), Domain())
+    assert pipeline.featurize("flew").features.ids.tolist() == ids
+
+
+def test_parts_of_speech_of_a_token_and_its_neighbours_are_features(spacy_folder: str) -> None:
+    options = LexicalSyntacticFeaturizerOptions(features=(("pos",), ("pos2", "pos"), ()))
+    before = [SpacyNLPOptions(model=spacy_folder), SpacyTokenizerOptions()]
+    pipeline = FeaturePipeline.fit([*before, options], NluData(examples=(Example("flew rome", "travel"),)), Domain())
+    # (0, pos, VBD) 1; (1, pos, NNP) 2; (1, pos, VBD) 3; (1, pos2, NN) 4; (1, pos2, VB) 5.
+    loaded = FeaturePipeline.from_json(json.loads(json.dumps(pipeline.to_json())))
+    for text, expected in (("flew rome", [[3, 5, 0], [1, 2, 4]]), ("fly", [[5]]), ("xyz", [[]])):
+        assert np.sort(loaded.featurize(text).features.ids).tolist() == np.sort(np.array(expected)).tolist()
+
+
 async def test_spacy_finds_entities_in_the_text_as_it_was_written(spacy_folder: str) -> None:
     pipeline = fitted(SpacyNLPOptions(model=spacy_folder), SpacyTokenizerOptions())
     text = "to Rome today"
@@ -97,9 +121,12 @@ def test_a_featurizer_that_is_not_selected_gives_zeros_of_its_width(spacy_folder
     pipeline = fitted(
         SpacyNLPOptions(model=spacy_folder), SpacyTokenizerOptions(), SpacyFeaturizerOptions(alias="vectors")
     )
-    features = pipeline.selected(["CountVectorsFeaturizer"]).featurize("fly").features
-    assert (features.dense.tolist(), features.ids.shape) == ([[0.0, 0.0]], (1, 1))
-    assert pipeline.selected(["vectors"]).featurize("fly").features.dense.tolist() == [[3.0, 1.0]]
+    features = pipeline.featurize("fly").features
+    for name, dense, ids in (("CountVectorsFeaturizer", [[0.0, 0.0]], (1, 1)), ("vectors", [[3.0, 1.0]], (1, 0))):
+        choice = pipeline.choice([name])
+        assert choice is not None
+        for found in (choice.of(features), pipeline.selected([name]).featurize("fly").features):
+            assert (found.dense.tolist(), found.sentence_dense.tolist(), found.ids.shape) == (dense, dense[0], ids)
 
 
 def test_a_model_that_is_not_there_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -86,6 +86,25 @@ def test_intents_are_split_only_when_asked() -> None:
     assert WhitespaceTokenizer(options).intent_words("hi+bye") == ("hi", "bye")
 
 
+@pytest.mark.parametrize(
+    ("intent", "words"),
+    [("at+home!ask+greet", ("at+home", "ask", "greet")), ("ask+greet", ("ask", "greet")), ("at!ask", ("at", "ask"))],
+)
+def test_a_prefix_of_an_intent_stays_whole(intent: str, words: tuple[str, ...]) -> None:
+    options = WhitespaceTokenizerOptions(
+        intent_tokenization_flag=True, intent_split_symbol="+", prefix_separator_symbol="!"
+    )
+    assert WhitespaceTokenizer(options).intent_words(intent) == words
+
+
+def test_a_symbol_that_splits_intents_is_not_empty() -> None:
+    problems = Problems()
+    assert read_component(ComponentConfig("WhitespaceTokenizer", {"intent_split_symbol": ""}), problems) is None
+    assert [error.message for error in problems.errors] == [
+        "WhitespaceTokenizer: 'intent_split_symbol' must not be empty."
+    ]
+
+
 def test_a_token_pattern_that_is_no_regular_expression_is_refused_at_its_key() -> None:
     problems = Problems()
     where = Location("config.yml", 4)

@@ -132,9 +132,6 @@ class Counted:
     def train_step(self, examples: np.ndarray, learning_rate: float) -> dict[str, float]:
         return {"loss": 1.0}
 
-    def settle(self) -> None:
-        pass
-
     def evaluate(self, examples: np.ndarray) -> dict[str, float]:
         self.evaluations += 1
         return {"accuracy": 0.5}

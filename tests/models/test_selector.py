@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support.tiny_texts import EXAMPLES, features_of, selector_data, spec_of
-from turnstream.assistant.components import ResponseSelectorOptions
+from turnstream.assistant.components import (
+    CountVectorsFeaturizerOptions,
+    ResponseSelectorOptions,
+    WhitespaceTokenizerOptions,
+)
+from turnstream.assistant.domain import Domain
+from turnstream.assistant.nlu_data import Example, NluData
 from turnstream.features.arrays import TextFeatures, model_inputs, pad
 from turnstream.models.selector import TrainedSelector, train_selector
+from turnstream.training.nlu_components import fit_nlu
 
 
 def options(**changes: object) -> ResponseSelectorOptions:
@@ -83,3 +90,25 @@ def test_nothing_to_learn_is_refused() -> None:
     data = selector_data()
     with pytest.raises(ValueError, match="no examples of retrieval intents"):
         train_selector(type(data)((), data.labels[:0], data.keys, data.key_texts), spec_of(), options())
+
+
+def test_a_selector_that_chose_a_featurizer_does_not_depend_on_another() -> None:
+    words = CountVectorsFeaturizerOptions(alias="words")
+    letters = CountVectorsFeaturizerOptions(analyzer="char_wb", max_ngram=3, alias="letters")
+    said = [("open the door", "faq/door"), ("close it", "faq/close"), ("how old", "faq/age"), ("which age", "faq/age")]
+    nlu = NluData(examples=tuple(Example(text, key) for text, key in said))
+
+    def spread(featurizers: tuple[str, ...]) -> float:
+        """How far apart the scores are of texts that have no known word, but known letters."""
+        chosen = options(featurizers=featurizers)
+        artifacts = fit_nlu([WhitespaceTokenizerOptions(), words, letters, chosen], nlu, Domain())
+        (selector,) = artifacts.selectors
+        assert selector.data is not None
+        model = train_selector(selector.data, selector.spec, chosen)
+        texts = [artifacts.pipeline.featurize(text).features for text in ("doors", "closed")]
+        scores = model.predict([selector.choice.of(text) if selector.choice else text for text in texts])["scores"]
+        return float(np.abs(scores[0] - scores[1]).max())
+
+    assert spread(("words",)) == 0.0
+    assert spread(("letters",)) > 0.0
+    assert spread(()) > 0.0

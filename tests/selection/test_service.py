@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import numpy as np
 import pytest
 from support.nlu_bundles import nlu_bundle, pipeline_options
 from support.shared import GOLDEN
@@ -155,6 +156,24 @@ async def test_a_ranking_is_cut_and_scaled_as_the_options_say(tmp_path: Path) ->
         assert [s.intent_response_key for s in selected.ranking] == ["faq/age", "faq/name"]
         assert sum(s.confidence for s in selected.ranking) == pytest.approx(1.0)
         assert selected.confidence == selected.ranking[0].confidence
+
+
+async def test_a_selector_sees_the_features_of_the_featurizers_that_it_chooses(tmp_path: Path) -> None:
+    letters = CountVectorsFeaturizerOptions(analyzer="char_wb", max_ngram=3, alias="letters")
+    selectors = [
+        ResponseSelectorOptions(retrieval_intent="faq", featurizers=("CountVectorsFeaturizer",)),
+        ResponseSelectorOptions(retrieval_intent="chat", featurizers=("letters",)),
+    ]
+    bundle = nlu_bundle(tmp_path, [*FEATURIZERS, letters, *selectors], NLU)
+    models = FakeModels({f"selector-{name}": {"scores": [[0.25, 0.75]]} for name in ("faq", "chat")})
+    async for served in serve(bundle, models):
+        # Of "hows olds" no word is known, but most of its letters are.
+        await served.select("hows olds")
+
+    seen = {call.model: call.inputs for call in models.calls}
+    assert seen["selector-faq"]["sentence_ids"].tolist() == [[0]]
+    assert seen["selector-faq"]["ids"].any() == seen["selector-faq"]["weights"].any() == np.False_
+    assert seen["selector-chat"]["sentence_weights"].sum() > 10
 
 
 async def test_a_selector_without_examples_gives_what_rasa_recorded(tmp_path: Path) -> None:

@@ -1,16 +1,22 @@
 """LogisticRegressionClassifier and CRFEntityExtractor: trained by libraries, run on numpy alone."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pycrfsuite
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from support.nlu_bundles import write_nlu
 from turnstream.assistant.bundle import BundleWriter, open_bundle
 from turnstream.assistant.components import (
     ComponentOptions,
     CountVectorsFeaturizerOptions,
     CRFEntityExtractorOptions,
+    DIETClassifierOptions,
     LogisticRegressionClassifierOptions,
     RegexFeaturizerOptions,
     WhitespaceTokenizerOptions,
@@ -94,6 +100,58 @@ async def test_a_logistic_regression_ranks_the_intents(intents: tuple[str, ...],
 async def test_options_of_a_logistic_regression_are_followed(tmp_path: Path) -> None:
     options = LogisticRegressionClassifierOptions(ranking_length=2, max_iter=1, class_weight={"leave": 50.0})
     assert len((await parse(loaded([options], tmp_path), "hm")).intent_ranking) == 2
+
+
+async def test_liblinear_tells_each_intent_from_all_others(tmp_path: Path) -> None:
+    options = LogisticRegressionClassifierOptions(solver="liblinear", class_weight=None, tol=1e-8)
+    nlu = loaded([options], tmp_path)
+    rows = np.zeros((len(NLU.examples), nlu.pipeline.spec.sentence_vocabulary))
+    for row, example in zip(rows, NLU.examples, strict=True):
+        features = nlu.featurize(example.text).features
+        row[features.sentence_ids - 1] = features.sentence_weights
+    each = LogisticRegression(solver="liblinear", tol=1e-8, random_state=42)
+    expected = OneVsRestClassifier(each).fit(rows, [example.intent for example in NLU.examples])
+
+    for example, probabilities in zip(NLU.examples, expected.predict_proba(rows), strict=True):
+        found = {score.name: score.confidence for score in (await parse(nlu, example.text)).intent_ranking}
+        assert [found[name] for name in expected.classes_] == pytest.approx(probabilities, abs=1e-3)
+
+
+async def test_weights_of_intents_count_with_liblinear_too(tmp_path: Path) -> None:
+    found = []
+    for number, weight in enumerate((None, {"leave": 50.0})):
+        options = LogisticRegressionClassifierOptions(solver="liblinear", class_weight=weight)
+        ranking = (await parse(loaded([options], tmp_path / str(number)), "x")).intent_ranking
+        found.append({score.name: score.confidence for score in ranking}["leave"])
+    assert found[1] > 1.3 * found[0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "refusal"),
+    [
+        ({"solver": "lbgfs"}, "'solver' must be 'lbfgs' or"),
+        ({"class_weight": "even"}, "'class_weight' must be 'balanced' or a mapping or null, not 'even'"),
+        ({"tol": -1.0}, "'tol' must not be negative, not -1.0"),
+        ({"max_iter": -1}, "'max_iter' must not be negative, not -1"),
+    ],
+)
+def test_keys_that_a_logistic_regression_cannot_work_with_are_refused(keys: dict[str, Any], refusal: str) -> None:
+    problems = Problems()
+    read_component(ComponentConfig("LogisticRegressionClassifier", keys), problems)
+    assert [refusal in str(error) for error in problems.errors] == [True]
+
+
+@pytest.mark.parametrize("featurizers", [[], [CountVectorsFeaturizerOptions(min_df=100)]])
+async def test_without_features_nothing_is_learnt_and_a_warning_says_so(
+    featurizers: list[ComponentOptions], tmp_path: Path
+) -> None:
+    options = [*PIPELINE[:1], *featurizers, LogisticRegressionClassifierOptions(), DIETClassifierOptions()]
+    artifacts = fit_nlu(options, replace(NLU, regexes=()), Domain())
+    assert [training.data for training in (*artifacts.linear, *artifacts.diets)] == [None, None]
+    assert [str(warning) for warning in artifacts.warnings] == [
+        f"config.yml: {name} learns nothing: the featurizers before it found no features in the examples."
+        for name in ("LogisticRegressionClassifier", "DIETClassifier")
+    ]
 
 
 @pytest.mark.parametrize("bilou", [True, False])

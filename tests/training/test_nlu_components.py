@@ -15,6 +15,7 @@ from turnstream.assistant.domain import Domain, ResponseVariation
 from turnstream.assistant.location import Location
 from turnstream.assistant.nlu_data import EntityAnnotation, Example, LookupTable, NluData, RegexPattern
 from turnstream.assistant.problems import Problems, ProjectError
+from turnstream.features.arrays import MAX_TOKENS
 from turnstream.features.store import Attribute
 from turnstream.features.training_data import DietData, SelectorData
 from turnstream.training.keywords import fit_keywords
@@ -108,6 +109,16 @@ def test_an_annotation_within_a_word_is_a_warning_with_its_line() -> None:
     assert diet_of(artifacts).taggers[0].labels[0].tolist() == [0, 4]
 
 
+def test_a_warning_shows_the_beginning_of_a_long_text_and_what_is_too_late_to_learn_is_no_fault() -> None:
+    text = "go " * MAX_TOKENS + "Rome"
+    late = Example(text, "a", (city(len(text) - 4, len(text)),))
+    within = Example(text + "!", "a", (city(0, 1),), location=LINE)
+    artifacts = fit_nlu([*FEATURIZERS, DIETClassifierOptions()], NluData(examples=(late, within)), Domain())
+    warnings = [str(warning) for warning in artifacts.warnings if "is marked" in str(warning)]
+    assert [warning[:50] for warning in warnings] == ["data/nlu.yml:3: 'g' is marked as 'city' in 'go go "]
+    assert len(warnings[0]) < 400
+
+
 def test_the_name_of_an_intent_is_split_where_the_tokenizer_says_so() -> None:
     nlu = NluData(examples=(Example("hi", "greet"), Example("hi where", "greet+ask"), Example("where", "ask")))
     for flag, expected in ((True, (("ask",), ("greet",), ("greet", "ask"))), (False, ())):
@@ -151,6 +162,26 @@ def test_every_variation_of_a_response_is_a_text_for_it() -> None:
     data = selector_of(artifacts)
     expected = [artifacts.pipeline.featurize_response(text).features for text in (texts[0], texts[2])]
     assert [text.sentence_ids.tolist() for text in data.key_texts[1]] == [e.sentence_ids.tolist() for e in expected]
+
+
+def test_what_a_selector_learns_of_texts_comes_from_the_featurizers_that_it_chooses() -> None:
+    words, letters = CountVectorsFeaturizerOptions(), CountVectorsFeaturizerOptions(analyzer="char_wb", alias="letters")
+    before = (WhitespaceTokenizerOptions(), words, letters)
+    artifacts = fit_nlu([*before, ResponseSelectorOptions(featurizers=("letters",))], FAQ, ANSWERS)
+    data, alone = selector_of(artifacts), artifacts.pipeline.selected(("letters",))
+    message, answer = alone.featurize("your name").features, alone.featurize_response("how old indeed").features
+    assert data.texts[0].sentence_ids.tolist() == message.sentence_ids.tolist()
+    assert data.texts[0].ids.tolist() == message.ids.tolist()
+    assert data.key_texts[1][0].sentence_ids.tolist() == answer.sentence_ids.tolist()
+    assert artifacts.pipeline.store.computed == 5, "four messages and an answer, each once"
+
+
+@pytest.mark.parametrize("use_text_as_label", [False, True])
+def test_a_response_without_text_warns_where_texts_are_the_labels(use_text_as_label: bool) -> None:
+    artifacts = fit_nlu([*FEATURIZERS, ResponseSelectorOptions(use_text_as_label=use_text_as_label)], FAQ, ANSWERS)
+    assert [str(warning).split(" ", 1)[1][:30] for warning in artifacts.warnings] == (
+        ["'utter_faq/name' has no text, "] if use_text_as_label else []
+    )
 
 
 def test_a_selector_of_one_retrieval_intent_gets_its_examples_alone() -> None:

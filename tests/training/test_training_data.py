@@ -38,6 +38,19 @@ def test_a_project_without_any_data_is_refused(tmp_path: Path) -> None:
         train(tmp_path)
 
 
+def test_a_key_without_effect_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "domain.yml").write_text(DOMAIN)
+    (tmp_path / "config.yml").write_text(
+        "pipeline: [{name: KeywordIntentClassifier}]\npolicies: [{name: RulePolicy, max_history: 3}]\n"
+    )
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rules.yml").write_text(RULES)
+    result = train_quietly(TrainingRequest(ProjectPaths.default(tmp_path), tmp_path / "models"))
+    assert [str(warning) for warning in result.warnings if "no effect" in str(warning)] == [
+        "config.yml:2: RulePolicy: 'max_history' has no effect. Rules are always matched in full."
+    ]
+
+
 def test_texts_beside_intents_of_stories_and_rules_are_examples(tmp_path: Path) -> None:
     stories = "stories:\n- story: s\n  steps: [{or: [{intent: greet, user: '[Bo](name) here'}, {user: ahoy}]}]\n"
     rules = RULES.replace("intent: greet", "intent: greet, user: good day")

@@ -24,6 +24,7 @@ from turnstream.dialogue.events import (
     ActiveLoopChanged,
     Event,
     IntentScore,
+    Restarted,
     UserUtteranceReverted,
     UserUttered,
 )
@@ -50,7 +51,7 @@ class TwoStageFallback:
         )
 
     def is_done(self, scene: Scene, so_far: Sequence[Event]) -> bool:
-        return scene.intent not in NOT_UNDERSTOOD or _has_failed(_messages_of_loop(scene, self.name))
+        return scene.intent not in NOT_UNDERSTOOD or _has_failed(_latest_intents(scene, 3))
 
     async def deactivate(self, scene: Scene) -> list[Event]:
         if scene.intent not in NOT_UNDERSTOOD:
@@ -116,17 +117,20 @@ def _with_this_run(scene: Scene) -> list[Event]:
     return events
 
 
-def _messages_of_loop(scene: Scene, loop: str) -> list[str | None]:
-    """Intents of the message that started the loop and of those since, oldest first."""
+def _latest_intents(scene: Scene, count: int) -> list[str | None]:
+    """What the latest `count` messages meant, oldest first; `None` where a rewind stands in a message's place.
+
+    Messages before the loop count: one that a form took although it was not understood is the first of two. A rewind
+    keeps what was given up from counting again.
+    """
     intents: list[str | None] = []
-    in_loop = True
     for event in reversed(scene.events):
-        if isinstance(event, ActiveLoopChanged) and event.name == loop:
-            in_loop = False
-        elif isinstance(event, UserUttered):
+        if isinstance(event, Restarted) or len(intents) == count:
+            break
+        if isinstance(event, UserUttered):
             intents.append(event.parse_data.intent.name)
-            if not in_loop:
-                break
+        elif isinstance(event, UserUtteranceReverted):
+            intents.append(None)
     return intents[::-1]
 
 

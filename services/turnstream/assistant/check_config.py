@@ -26,6 +26,7 @@ from turnstream.assistant.components import (
     SpacyTokenizerOptions,
     TokenizerOptions,
     default_options,
+    known_components,
     read_component,
     training_refusal,
 )
@@ -74,6 +75,8 @@ NEEDS_FEATURES = (
     SklearnIntentClassifierOptions,
 )
 NEEDS_SPACY = (SpacyTokenizerOptions, SpacyFeaturizerOptions, SpacyEntityExtractorOptions)
+PATTERN_READERS = (RegexFeaturizerOptions, RegexEntityExtractorOptions)
+PARTS_OF_SPEECH = ("pos", "pos2")
 NEEDS_INTENT = (FallbackClassifierOptions, IntentBasedRouterOptions)
 
 
@@ -105,6 +108,7 @@ def check_components(config: ModelConfig, problems: Problems) -> list[Component]
     _check_order(pipeline, problems)
     for component in (*pipeline, *policies):
         _check_choice(component, pipeline, problems)
+        _check_tags(component, pipeline, problems)
     return [component for component in policies if not component.is_faulty]
 
 
@@ -166,13 +170,52 @@ def _check_choice(component: Component, pipeline: Sequence[Component], problems:
         if name not in known:
             what = f"{component.config.name}: 'featurizers' names '{name}', which is none of the pipeline."
             problems.error(where, what, nearest(name, known))
-    if isinstance(component.options, ResponseSelectorOptions) and chosen and not set(known) <= set(chosen):
-        problems.warning(where, f"{component.config.name} uses every featurizer: 'featurizers' has no effect.")
+
+
+def _check_tags(component: Component, pipeline: Sequence[Component], problems: Problems) -> None:
+    """Parts of speech come from spaCy's tokenizer alone."""
+    if not isinstance(component.options, LexicalSyntacticFeaturizerOptions) or any(c.is_unknown for c in pipeline):
+        return
+    if any(isinstance(other.options, SpacyTokenizerOptions) for other in pipeline):
+        return
+    where = component.config.option_locations.get("features", component.config.location)
+    for name in dict.fromkeys(name for window in component.options.features for name in window):
+        if name in PARTS_OF_SPEECH:
+            what = f"{component.config.name}: feature '{name}' needs the SpacyTokenizer, which tags parts of speech."
+            problems.error(where, what, "Remove it.")
 
 
 def _names_spacy(pipeline: Sequence[Component]) -> bool:
     """Where no SpacyNLP is named, what needs it was refused for the model that is not here."""
     return any(isinstance(component.options, SpacyNLPOptions) for component in pipeline)
+
+
+def check_selectors(project: Project, problems: Problems) -> None:
+    """A warning for a selector of a retrieval intent that no example has: it could select nothing."""
+    known = sorted({example.base_intent or "" for example in project.nlu.examples if example.is_retrieval})
+    for config in project.config.pipeline or ():
+        name = config.options.get("retrieval_intent")
+        if isinstance(name, str) and name not in known:
+            where = config.option_locations.get("retrieval_intent", config.location)
+            what = f"{config.name}: no example has the retrieval intent '{name}', so nothing is selected."
+            problems.warning(where, what, nearest(name, known))
+
+
+def check_data_is_read(project: Project, problems: Problems) -> None:
+    """A warning for synonyms and patterns in the data that no component of the pipeline reads."""
+    names = {config.name.rpartition(".")[2] for config in project.config.pipeline or ()}
+    if project.config.pipeline is None or not names <= known_components().keys():
+        return  # The suggested pipeline reads all; what a component of the author's own reads is not known.
+    nlu = project.nlu
+    if nlu.synonyms and EntitySynonymMapperOptions.component_name not in names:
+        what = "Synonyms have no effect: the pipeline has no EntitySynonymMapper."
+        problems.warning(project.config.location, what)
+    if names.isdisjoint(reader.component_name for reader in PATTERN_READERS):
+        for kind, patterns in (("regular expression", nlu.regexes), ("lookup table", nlu.lookups)):
+            for pattern in patterns[:1]:
+                what = f"The {kind} '{pattern.name}' has no effect"
+                missing = "the pipeline has no RegexFeaturizer and no RegexEntityExtractor"
+                problems.warning(pattern.location, f"{what}: {missing}.")
 
 
 def check_policies(project: Project, policies: Sequence[Component], problems: Problems) -> None:

@@ -27,6 +27,9 @@ COMMON_KEYS = (
 )
 TYPE_KEYS: Mapping[str, tuple[str, ...]] = {"categorical": ("values",), "float": ("min_value", "max_value")}
 MAPPING_KEYS = ("type", "entity", "role", "group", "intent", "not_intent", "value", "action", "conditions")
+AUTO_FILL = "auto_fill"
+"""A key of slots in Rasa 2 that domains carry along in their mappings."""
+
 RASA_CLASSES: Mapping[str, str] = {
     f"rasa.shared.core.slots.{kind}Slot": name
     for kind, name in zip(("Text", "Boolean", "Categorical", "Float", "List", "Any"), SLOT_TYPES, strict=True)
@@ -129,7 +132,9 @@ def _read_range(name: str, fields: Fields, problems: Problems) -> tuple[float, f
 def read_mapping(slot: str, node: Node, problems: Problems) -> SlotMapping | None:
     """Read one mapping; None and an error where its type is unknown or what the type needs is missing."""
     what = f"A mapping of the slot '{slot}'"
-    fields = Fields.of(node, what, MAPPING_KEYS, problems)
+    fields = Fields.of(node, what, (*MAPPING_KEYS, AUTO_FILL), problems)
+    if fields is not None and AUTO_FILL in fields:
+        problems.warning(fields.at(AUTO_FILL), f"{what}: '{AUTO_FILL}' has no effect.", "Remove it.")
     kind = fields.text("type", required=True) if fields is not None else None
     if fields is None or kind is None:
         return None

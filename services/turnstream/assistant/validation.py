@@ -1,6 +1,6 @@
 """Checks over a whole project: whether what one file names is there in another."""
 
-from turnstream.assistant.check_config import check_components, check_policies
+from turnstream.assistant.check_config import check_components, check_data_is_read, check_policies, check_selectors
 from turnstream.assistant.check_dialogue import check_dialogue
 from turnstream.assistant.check_domain import check_domain
 from turnstream.assistant.check_routing import check_routing
@@ -18,6 +18,8 @@ def validate_project(project: Project) -> Problems:
     problems = Problems()
     policies = check_components(project.config, problems)
     check_policies(project, policies, problems)
+    check_selectors(project, problems)
+    check_data_is_read(project, problems)
     check_routing(project, problems)
     check_domain(project, problems)
     check_dialogue(project, problems)

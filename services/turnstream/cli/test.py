@@ -15,7 +15,7 @@ from turnstream.assistant.files import is_test_file
 from turnstream.assistant.nlu_data import Example
 from turnstream.assistant.problems import Problems, ProjectError
 from turnstream.assistant.project import Project
-from turnstream.assistant.reader import ProjectPaths, read_into
+from turnstream.assistant.reader import ProjectPaths, read_into, read_test_stories
 from turnstream.assistant.stories import TestStory
 from turnstream.cli.asked import asked_assistant
 from turnstream.cli.errors import CommandError, missing
@@ -202,8 +202,11 @@ def _paths(nlu_data: Path | None, stories: Path | None) -> ProjectPaths:
     return paths if stories is None else replace(paths, tests=(stories,))
 
 
-def _read(paths: ProjectPaths) -> Project:
-    """Only what is there: a test needs the data and the bundle, not the whole project. Raises CommandError."""
+def _read(paths: ProjectPaths, *, core: bool) -> Project:
+    """Only what is there: a test needs the data and the bundle, not the whole project. Raises CommandError.
+
+    A test file that cannot be read only warns elsewhere; here its stories would silently not be tested.
+    """
     problems = Problems()
     there = replace(
         paths,
@@ -211,17 +214,22 @@ def _read(paths: ProjectPaths) -> Project:
         domain=tuple(p for p in paths.domain if p.exists()),
         data=tuple(p for p in paths.data if p.exists()),
         endpoints=None,
+        tests=(),
     )
     project = read_into(there, problems).project
+    if core:
+        given = [path for path in paths.tests if path.is_file() and not is_test_file(path)]
+        tests = (*read_test_stories(paths.root, paths.tests, problems), *_as_tests(given, paths, problems))
+        project = replace(project, tests=(*project.tests, *tests))
     if problems.errors:
         raise CommandError(refusal(ProjectError(problems.errors)))
-    given = [path for path in paths.tests if path.is_file() and not is_test_file(path)]
-    return project if not given else replace(project, tests=(*project.tests, *_as_tests(given, paths)))
+    return project
 
 
-def _as_tests(files: list[Path], paths: ProjectPaths) -> tuple[TestStory, ...]:
+def _as_tests(files: list[Path], paths: ProjectPaths, problems: Problems) -> tuple[TestStory, ...]:
     """Stories of files that were named, whatever their names are."""
-    problems = Problems()
+    if not files:
+        return ()
     stories = read_into(replace(paths, config=None, domain=(), data=tuple(files), tests=()), problems).project.stories
     return tuple(TestStory(story.name, story.steps, story.location) for story in stories)
 
@@ -237,7 +245,7 @@ def _run(
     end_to_end: bool = True,
 ) -> int:
     """How many test stories failed. Raises CommandError."""
-    project = _read(paths)
+    project = _read(paths, core=core)
     examples = tuple(e for e in project.nlu.distinct.examples if e.intent) if nlu else ()
     tests = project.tests if core else ()
     if not examples and not tests:
@@ -301,7 +309,7 @@ def _cross_validate(paths: ProjectPaths, folds: int, output: Output, log: LogCho
     """Raises CommandError."""
     from turnstream.cli.cross_validation import trained_fold
 
-    project = _read(paths)
+    project = _read(paths, core=False)
     parts = stratified_folds(project.nlu.distinct.examples, folds)
     console = terminal()
     understood: list[Understood] = []

@@ -91,16 +91,21 @@ class CountVectorsFeaturizer:
     def name(self) -> str:
         return self._options.alias or self._options.component_name
 
+    def ids(self) -> tuple[Iterable[int], Iterable[int]]:
+        vocabularies = self._vocabularies.values()
+        tokens = (found for vocabulary in vocabularies for found in vocabulary.tokens.values())
+        return tokens, (found for vocabulary in vocabularies for found in vocabulary.sentences.values())
+
     def add(self, text: str, tokens: Sequence[Token], rows: SparseRows, source: Source) -> None:
         for place, token in enumerate(tokens):
-            (ids, weights), (sentence_ids, sentence_weights) = self._word_rows(token.text, source)
+            (ids, weights), (sentence_ids, sentence_weights) = self._word_rows(self._word(token), source)
             rows.token_ids[place].extend(ids)
             rows.token_weights[place].extend(weights)
             if self._analyzer.is_sum_of_tokens:
                 rows.sentence_ids.extend(sentence_ids)
                 rows.sentence_weights.extend(sentence_weights)
         if not self._analyzer.is_sum_of_tokens:
-            joined = " ".join(self._prepared(token.text, source) for token in tokens)
+            joined = " ".join(self._prepared(self._word(token), source) for token in tokens)
             ids, weights = _row(self._analyzer.grams(joined), self._vocabularies[source].sentences)
             rows.sentence_ids.extend(ids)
             rows.sentence_weights.extend(weights)
@@ -129,6 +134,9 @@ class CountVectorsFeaturizer:
             found = cache[word] = (_row(grams, vocabulary.tokens), _row(grams, vocabulary.sentences))
         return found
 
+    def _word(self, token: Token) -> str:
+        return (self._options.use_lemma and token.lemma) or token.text
+
     def _prepared(self, word: str, source: Source, *, fitting: bool = False) -> str:
         word = _NUMBER.sub("__NUMBER__", word)
         if self._options.lowercase:
@@ -141,7 +149,7 @@ class CountVectorsFeaturizer:
         return word
 
     def _learn(self, source: Source, texts: Iterable[TokenizedText], counter: IdCounter) -> Vocabulary:
-        documents = [[self._prepared(t.text, source, fitting=True) for t in text.tokens] for text in texts]
+        documents = [[self._prepared(self._word(t), source, fitting=True) for t in text.tokens] for text in texts]
         joined = [self._analyzer.grams(" ".join(words)) for words in documents if any(words)]
         kept = _within_limits(joined, self._options)
         in_tokens = {gram for word in {w for words in documents for w in words} for gram in self._analyzer.grams(word)}

@@ -22,6 +22,8 @@ _FORMS: Mapping[str, Callable[[str], str]] = {
     "suffix3": lambda text: text[-3:],
     "suffix5": lambda text: text[-5:],
 }
+_TAGS: Mapping[str, Callable[[Token], str]] = {"pos": lambda token: token.pos, "pos2": lambda token: token.pos[:2]}
+"""Of tokenizers that tag parts of speech."""
 _POSITIONS = ("BOS", "EOS")
 _CACHED_WORDS = 8192
 
@@ -38,6 +40,7 @@ class LexicalSyntacticFeaturizer:
         self._before = len(options.features) // 2
         self._by_word: dict[tuple[int, str], tuple[int, ...]] = {}
         self._positional = tuple(tuple(f for f in window if f in _POSITIONS) for window in options.features)
+        self._tagged = tuple(tuple(f for f in window if f in _TAGS) for window in options.features)
 
     @staticmethod
     def fit(
@@ -48,14 +51,19 @@ class LexicalSyntacticFeaturizer:
     ) -> "LexicalSyntacticFeaturizer":
         """What `earlier` knows is kept with its ids."""
         featurizer = LexicalSyntacticFeaturizer(options, earlier._ids if earlier else {})
-        distinct = {tuple(token.text for token in text.tokens) for text in texts}
-        found = sorted(featurizer._keys(distinct) - featurizer._ids.keys())
+        kept = list(texts)
+        distinct = {tuple(token.text for token in text.tokens) for text in kept}
+        keys = featurizer._keys(distinct) | featurizer._tag_keys(kept)
+        found = sorted(keys - featurizer._ids.keys())
         featurizer._ids |= {key: counter.next_token() for key in found}
         return featurizer
 
     @property
     def name(self) -> str:
         return self._options.alias or self._options.component_name
+
+    def ids(self) -> tuple[Iterable[int], Iterable[int]]:
+        return self._ids.values(), ()
 
     def add(self, text: str, tokens: Sequence[Token], rows: SparseRows, source: Source) -> None:
         if source is not Source.MESSAGE:
@@ -68,6 +76,9 @@ class LexicalSyntacticFeaturizer:
                 neighbour = place + window - self._before
                 if 0 <= neighbour <= last:
                     ids.extend(self._form_ids(window, tokens[neighbour].text))
+                    for feature in self._tagged[window]:
+                        if found := self._ids.get((window, feature, _TAGS[feature](tokens[neighbour]))):
+                            ids.append(found)
                     for feature in self._positional[window]:
                         value = str(neighbour == (0 if feature == "BOS" else last))
                         if found := self._ids.get((window, feature, value)):
@@ -107,4 +118,13 @@ class LexicalSyntacticFeaturizer:
                     keys.update((window, feature, str(n == edge)) for n in (*neighbours[:2], *neighbours[-2:]))
         for window, word in seen:
             keys.update((window, f, _FORMS[f](word)) for f in self._options.features[window] if f in _FORMS)
+        return keys
+
+    def _tag_keys(self, texts: Iterable[TokenizedText]) -> set[Key]:
+        keys: set[Key] = set()
+        for text in texts:
+            for window, features in enumerate(self._tagged):
+                shift = window - self._before
+                seen = text.tokens[max(0, shift) : max(0, len(text.tokens) + shift)] if features else ()
+                keys.update((window, f, tag) for token in seen for f in features if (tag := _TAGS[f](token)))
         return keys

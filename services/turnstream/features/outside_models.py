@@ -67,6 +67,16 @@ class TextModels:
     def has_featurizers(self) -> bool:
         return bool(self._dense)
 
+    def columns(self, names: Sequence[str]) -> list[int]:
+        """Where the vectors of the featurizers of these names (or aliases) stand in the dense features."""
+        columns: list[int] = []
+        start = 0
+        for entry in self._dense:
+            end = start + entry.featurizer.width
+            columns += range(start, end) if entry.featurizer.name in names else ()
+            start = end
+        return columns
+
     def vectors(self, text: str, tokens: Sequence[Token]) -> tuple[Floats, Floats]:
         """[tokens, width] and [width]; zeros in place of what is not selected."""
         pairs = [self._vectors_of(entry, text, tokens) for entry in self._dense]

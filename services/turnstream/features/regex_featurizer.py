@@ -4,7 +4,7 @@ Behaviour: https://rasa.com/docs/rasa/components#regexfeaturizer.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from turnstream.assistant.components import RegexFeaturizerOptions
@@ -67,6 +67,9 @@ class RegexFeaturizer:
     @property
     def name(self) -> str:
         return self._options.alias or self._options.component_name
+
+    def ids(self) -> tuple[Iterable[int], Iterable[int]]:
+        return [token for token, _ in self._ids], [sentence for _, sentence in self._ids]
 
     def add(self, text: str, tokens: Sequence[Token], rows: SparseRows, source: Source) -> None:
         touched = self._touched(text, tokens)

@@ -75,9 +75,7 @@ class SpacyTokenizer:
         return found or (Token(text, 0, len(text)),)
 
     def intent_words(self, intent: str) -> tuple[str, ...]:
-        if not self._options.intent_tokenization_flag:
-            return (intent,)
-        return tuple(intent.split(self._options.intent_split_symbol))
+        return self._options.words_of_intent(intent)
 
 
 class SpacyFeaturizer:

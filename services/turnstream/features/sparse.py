@@ -1,6 +1,6 @@
 """What the sparse featurizers share: where their ids come from, and the rows that they fill."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -55,6 +55,10 @@ class SparseFeaturizer(Protocol):
     @property
     def name(self) -> str:
         """The alias in the config, or the component's name: what a model's `featurizers` selects by."""
+        ...
+
+    def ids(self) -> tuple[Iterable[int], Iterable[int]]:
+        """Its ids of token rows, and those of the sentence row."""
         ...
 
     def add(self, text: str, tokens: Sequence[Token], rows: SparseRows, source: Source) -> None:

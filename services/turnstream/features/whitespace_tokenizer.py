@@ -81,10 +81,7 @@ class WhitespaceTokenizer:
         return tuple(part for word in words for part in self._parts(self._pattern, word))
 
     def intent_words(self, intent: str) -> tuple[str, ...]:
-        """The parts that an intent's name is featurized by: itself, or split for several intents in one."""
-        if not self._options.intent_tokenization_flag:
-            return (intent,)
-        return tuple(intent.split(self._options.intent_split_symbol))
+        return self._options.words_of_intent(intent)
 
     @staticmethod
     def _words(text: str) -> Iterator[Token]:

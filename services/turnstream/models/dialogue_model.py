@@ -135,9 +135,6 @@ class DialogueTrainee:
         self._trainer.set_learning_rate(learning_rate)
         return {name: float(value) for name, value in self._step(self._task.batch(examples)).items()}
 
-    def settle(self) -> None:
-        self._trainer.settle()
-
     def evaluate(self, examples: Ints) -> Metrics:
         """Metrics with dropout still on, as in training; the best first."""
         return {name: float(value) for name, value in self._test(self._task.batch(examples)).items()}

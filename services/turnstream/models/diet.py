@@ -127,9 +127,6 @@ class DietTrainee:
         padded[np.arange(padded.shape[1]) < lengths[:, np.newaxis]] = labels[self._texts.token_positions(examples)]
         return padded
 
-    def settle(self) -> None:
-        self._trainer.settle()
-
     def evaluate(self, examples: Ints) -> Metrics:
         self._model.weights_changed()
         outputs = self._model.predict([self._examples[i] for i in examples])

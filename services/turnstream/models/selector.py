@@ -132,9 +132,6 @@ class SelectorTrainee:
         drawn = self._generator.choice(count, DRAWN_LABELS, replace=False)
         return np.union1d(labels, drawn).astype(np.int32)
 
-    def settle(self) -> None:
-        self._trainer.settle()
-
     def evaluate(self, examples: Ints) -> Metrics:
         self._model.embed_responses(self._response_texts)
         scores = self._model.predict([self._examples[i] for i in examples])["scores"]

@@ -149,6 +149,7 @@ def train_ted(
         learning_rate=options.learning_rate,
         penalty=options.regularization_constant,
         seed=seed,
+        penalizes_layers=True,
     )
     trainee = DialogueTrainee(TrainedTed.kind, network, task, trainer)
     fit(trainee, balance_labels(data), options, progress)

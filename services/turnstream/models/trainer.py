@@ -13,31 +13,35 @@ from turnstream.models.types import Tensor
 PENALIZED = ("/kernel", "/embeddings", "/transitions")
 
 
-class Lookup:
-    """The bags of a model and the rows that a step reads of each."""
-
-    def __init__(self, bag: EmbeddingBag, rows: SparseRows) -> None:
-        self.bag = bag
-        self.rows = rows
-
-
 class Trainer:
-    """Adam on a model; embedding bags change only in the rows that a batch uses.
+    """Adam on a model; of its embedding bags only the rows that a batch uses are differentiated.
 
-    penalty: `regularization_constant`, on kernels, embeddings and CRF transitions.
+    penalty: `regularization_constant`, on the bags' embeddings, of which there are far more than examples can tell
+    about; penalizes_layers: on the kernels behind them, too. What texts go through is several layers deep, each of
+    which would shrink it again, so that small data sets are hardly learnt, and dropout keeps it from learning by heart;
+    policies have no dropout by default.
     """
 
     def __init__(
-        self, model: Module, bags: Sequence[EmbeddingBag], *, learning_rate: float, penalty: float, seed: int
+        self,
+        model: Module,
+        bags: Sequence[EmbeddingBag],
+        *,
+        learning_rate: float,
+        penalty: float,
+        seed: int,
+        penalizes_layers: bool = False,
     ) -> None:
         self._seed = seed
         self._rate = learning_rate
+        self._bags = bags
         self._tables = [bag.embeddings for bag in bags]
         tables = {id(table) for table in self._tables}
         self._variables = [v for v in model.trainable_variables if id(v) not in tables]
-        every = [*self._tables, *self._variables]
-        penalties = {id(v): penalty for v in every if v.name.removesuffix(":0").endswith(PENALIZED)}
-        self.optimizer = Adam(every, learning_rate, penalties)
+        layers = [v for v in self._variables if v.name.removesuffix(":0").endswith(PENALIZED)]
+        penalized = [*self._tables, *(layers if penalizes_layers else ())]
+        penalties = {id(variable): penalty for variable in penalized}
+        self.optimizer = Adam([*self._tables, *self._variables], learning_rate, penalties)
 
     def set_learning_rate(self, rate: float) -> None:
         """The rate of the following steps."""
@@ -53,20 +57,15 @@ class Trainer:
         """Trace one step. rows: for each bag what the batch reads; loss: from the used rows to loss and metrics."""
         self.optimizer.begin_step()
         noise = Noise(self._seed, self.optimizer.steps)
-        optimizer = self.optimizer
-        current = [optimizer.catch_up(table, row.vocabulary) for table, row in zip(self._tables, rows, strict=True)]
-        used = [each.values for each in current]
+        used = [bag.used_rows(row) for bag, row in zip(self._bags, rows, strict=True)]
         with tf.GradientTape() as tape:
             tape.watch(used)
             value, metrics = loss(used, noise)
         gradients = tape.gradient(value, [*used, *self._variables])
-        optimizer.apply(self._variables, gradients[len(used) :])
-        for table, each, gradient in zip(self._tables, current, gradients[: len(used)], strict=True):
-            if gradient is not None:
-                optimizer.apply_rows(table, each, gradient)
+        self.optimizer.apply(self._variables, gradients[len(used) :])
+        by_row = [
+            None if gradient is None else tf.IndexedSlices(gradient, row.vocabulary)
+            for gradient, row in zip(gradients, rows, strict=False)
+        ]
+        self.optimizer.apply(self._tables, by_row)
         return {"loss": value, **metrics}
-
-    def settle(self) -> None:
-        """Bring rows of the embedding bags up to date that the last steps did not use."""
-        for table in self._tables:
-            self.optimizer.settle(table)

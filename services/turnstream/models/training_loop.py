@@ -49,9 +49,6 @@ class Trainee(Protocol):
     def train_step(self, examples: Ints, learning_rate: float) -> Metrics:
         """Change the weights by one batch."""
 
-    def settle(self) -> None:
-        """Bring all weights up to date, before they are looked at."""
-
     def evaluate(self, examples: Ints) -> Metrics:
         """Metrics of examples that are not trained on; those whose names end in `accuracy` or `f1` are to be high."""
 
@@ -80,7 +77,6 @@ def fit(trainee: Trainee, labels: Ints, options: NetworkOptions, progress: Progr
             metrics = _mean([_train_batch(trainee, training[batch], rate, log) for batch in batches])
             validation: Metrics = {}
             if len(held_out) and _evaluates(epoch, options):
-                trainee.settle()
                 validation = trainee.evaluate(held_out)
                 best.see(trainee, validation, keep=options.checkpoint_model)
             log.after_epoch(epoch + 1, metrics, validation)
@@ -88,7 +84,6 @@ def fit(trainee: Trainee, labels: Ints, options: NetworkOptions, progress: Progr
                 progress(TrainingProgress(trainee.name, epoch + 1, options.epochs, metrics, validation))
             if best.is_over:
                 break
-    trainee.settle()
     if best.weights is not None:
         trainee.set_weights(best.weights)
 

@@ -95,6 +95,7 @@ def train_unexpected_intent(
         learning_rate=options.learning_rate,
         penalty=options.regularization_constant,
         seed=seed,
+        penalizes_layers=True,
     )
     task = StateTask(model.network, data, model.network.intent_loss)
     trainee = DialogueTrainee(TrainedUnexpectedIntent.kind, model.network, task, trainer)

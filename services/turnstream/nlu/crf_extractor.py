@@ -23,20 +23,22 @@ class CrfEntityExtractor:
         self._options = options
         self._taggers = dict(taggers)
         self._pipeline = pipeline
+        self._choice = pipeline.choice(options.featurizers)
 
     async def process(self, message: Understanding, outside: Outside) -> Understanding:
         if not self._taggers or not message.text:
             return message
         predicted: dict[str, TagSequence] = {}
         patterns = self._pipeline.patterns_of(message.text, message.tokens)
-        tokens = message.tokens[: len(message.features.ids)]
+        seen = self._choice.of(message.features) if self._choice else message.features
+        tokens = message.tokens[: len(seen.ids)]
         for name, chain in self._taggers.items():
             entity_tags = predicted["entity"].tags if predicted else None
             features = crf_features(
                 tokens,
                 self._options.features,
                 patterns=patterns,
-                dense=message.features.dense,
+                dense=seen.dense,
                 entity_tags=entity_tags,
             )
             predicted[name] = TagSequence(*chain.tag(features))

@@ -27,7 +27,7 @@ class DietLabels:
 class DietClassifier:
     """`model` is None where there was nothing to train: then no intent is found, nor is one in an empty text.
 
-    `pipeline` is that of the bundle, of which the option `featurizers` may choose some.
+    `pipeline` is that of the bundle, of whose features the option `featurizers` may choose some.
     """
 
     def __init__(
@@ -37,14 +37,13 @@ class DietClassifier:
         self._model = model
         self._labels = labels
         self._spec = pipeline.spec
-        self._own_features = pipeline.selected(options.featurizers) if options.featurizers else None
+        self._choice = pipeline.choice(options.featurizers)
 
     async def process(self, message: Understanding, outside: Outside) -> Understanding:
         if self._model is None or not message.text:
             # An empty text says nothing; the model would give it the intent that it likes best.
             return self._with_intent(message, ())
-        own = self._own_features
-        features = message.features if own is None else own.featurize(message.text).features
+        features = self._choice.of(message.features) if self._choice else message.features
         outputs = await outside.models.predict(
             self._model.name,
             model_inputs(pad([features]), self._spec),

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
 from turnstream.assistant.bundle import Bundle, BundledModel, BundleError
 from turnstream.assistant.codec import domain_as_rasa
 from turnstream.assistant.components import ResponseSelectorOptions, options_from_json
 from turnstream.dialogue.events import SelectedResponse
 from turnstream.features.arrays import FeatureSpec, TextFeatures, model_inputs, pad
+from turnstream.features.choice import FeatureChoice
 from turnstream.inference.asker import ModelAsker
 from turnstream.runtime.errors import InternalError
 from turnstream.selection.ranking import UNTRAINED, Selector
@@ -39,10 +38,10 @@ class LoadedSelection:
         try:
             data = bundle.read_json(SELECTORS_FILE)
             models = {model.name: model for model in bundle.models}
-            selectors = [_selector(entry, models) for entry in data["selectors"]]
             spec = FeatureSpec(*data["spec"])
+            selectors = [_selector(entry, models, spec) for entry in data["selectors"]]
             intents = tuple(data["retrieval_intents"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, IndexError) as error:
             raise BundleError(
                 f"{bundle.root / SELECTORS_FILE}: damaged ({error!r}). Train the assistant again."
             ) from error
@@ -61,16 +60,16 @@ class LoadedSelection:
         """
         if features is None:
             return {}
-        inputs = model_inputs(pad([features]), self.spec)
-        chosen = await asyncio.gather(*(self._select(s, inputs, models, timeout_s) for s in self._selectors))
+        chosen = await asyncio.gather(*(self._select(s, features, models, timeout_s) for s in self._selectors))
         return {selector.name: selected for selector, selected in zip(self._selectors, chosen, strict=True)}
 
     async def _select(
-        self, selector: Selector, inputs: Mapping[str, NDArray[Any]], models: ModelAsker, timeout_s: float
+        self, selector: Selector, features: TextFeatures, models: ModelAsker, timeout_s: float
     ) -> SelectedResponse:
-        model = selector.model
+        model, choice = selector.model, selector.choice
         if model is None:
             return UNTRAINED
+        inputs = model_inputs(pad([choice.of(features) if choice else features]), self.spec)
         outputs = await models.predict(
             model.name, inputs, version=model.version, timeout_s=timeout_s, outputs=("scores",)
         )
@@ -81,9 +80,11 @@ class LoadedSelection:
         return selector.select([float(score) for score in scores[0]], self._responses)
 
 
-def _selector(entry: Mapping[str, Any], models: Mapping[str, BundledModel]) -> Selector:
+def _selector(entry: Mapping[str, Any], models: Mapping[str, BundledModel], spec: FeatureSpec) -> Selector:
     options = options_from_json(entry["options"])
     if not isinstance(options, ResponseSelectorOptions):
         raise ValueError(f"{options.component_name} is no response selector")
     model = models[entry["model"]] if entry["model"] else None
-    return Selector(entry["name"], options, tuple(entry["intent_response_keys"]), model)
+    chosen = entry.get("features")
+    choice = FeatureChoice.from_json(chosen, spec) if chosen else None
+    return Selector(entry["name"], options, tuple(entry["intent_response_keys"]), model, choice)

@@ -7,6 +7,7 @@ from typing import Any
 from turnstream.assistant.bundle import BundledModel
 from turnstream.assistant.components import ResponseSelectorOptions
 from turnstream.dialogue.events import ResponseScore, SelectedResponse
+from turnstream.features.choice import FeatureChoice
 
 UNTRAINED = SelectedResponse(intent_response_key="", confidence=0.0, utter_action="utter_None")
 """What a selector says that had too little to learn from; Rasa's JSON has null in place of the empty key."""
@@ -17,12 +18,14 @@ class Selector:
     """One ResponseSelector of the pipeline. `keys` are the intent response keys in the order of the model's scores.
 
     `name` is the retrieval intent, or `default` for a selector over all. `model` is None where it was not trained.
+    `choice` is what it sees of a message's features, all where it is None.
     """
 
     name: str
     options: ResponseSelectorOptions
     keys: tuple[str, ...]
     model: BundledModel | None
+    choice: FeatureChoice | None = None
 
     def select(self, scores: Sequence[float], responses: Mapping[str, Sequence[Mapping[str, Any]]]) -> SelectedResponse:
         """`scores` are confidences, one for each key; `responses` the domain's, by their full names."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from turnstream.assistant.location import Location
 
-TRAINING_VERSION = 3
+TRAINING_VERSION = 4
 """Raised whenever the same input would give another model, so that older parts are not reused."""
 
 

@@ -25,6 +25,7 @@ from turnstream.assistant.location import Location
 from turnstream.assistant.nlu_data import NluData
 from turnstream.assistant.problems import Problem, Problems
 from turnstream.features.arrays import FeatureSpec
+from turnstream.features.choice import FeatureChoice
 from turnstream.features.patterns import Pattern, read_patterns
 from turnstream.features.pipeline import FeaturePipeline
 from turnstream.features.training_data import CrfData, DietData, IntentData, SelectorData
@@ -63,7 +64,7 @@ class DietTraining:
 class SelectorTraining:
     """A ResponseSelector to train and export as `model`; `data` is None where there is nothing to learn.
 
-    `name` is its retrieval intent, or `default` for all.
+    `name` is its retrieval intent, or `default` for all. `choice` is what it sees of the features; None: all.
     """
 
     name: str
@@ -72,6 +73,7 @@ class SelectorTraining:
     data: SelectorData | None
     spec: FeatureSpec
     start: ModelStart | None = None
+    choice: FeatureChoice | None = None
 
     def entry(self) -> Json:
         return {
@@ -79,6 +81,7 @@ class SelectorTraining:
             "options": options_to_json(self.options),
             "model": self.model if self.data else None,
             "intent_response_keys": list(self.data.keys) if self.data else [],
+            "features": self.choice.to_json() if self.choice else None,
         }
 
 
@@ -187,9 +190,8 @@ class _Fitting:
             case ResponseSelectorOptions():
                 self._add_selector(options)
             case LogisticRegressionClassifierOptions():
-                self._add_linear(
-                    options, "logistic_regression", "npz", intent_data(self.nlu, self.pipeline, self.problems)
-                )
+                learnt = intent_data(options, self.nlu, self.pipeline, self.problems)
+                self._add_linear(options, "logistic_regression", "npz", learnt)
             case CRFEntityExtractorOptions():
                 self._add_linear(options, "crf", "json", crf_data(options, self.nlu, self.pipeline, self.problems))
             case CustomComponentOptions():
@@ -211,8 +213,7 @@ class _Fitting:
 
     def _add_diet(self, options: DIETClassifierOptions) -> None:
         model = f"diet-{len(self.diets) + 1}" if self.diets else "diet"
-        pipeline, known = self.pipeline.selected(options.featurizers), KnownLabels(model, self.start)
-        data = diet_data(options, self.nlu, pipeline, self.problems, known)
+        data = diet_data(options, self.nlu, self.pipeline, self.problems, KnownLabels(model, self.start))
         training = DietTraining(model, options, data, self.pipeline.message_spec, self._start_of(model))
         self.diets.append(training)
         self.components.append(training.entry())
@@ -241,9 +242,9 @@ class _Fitting:
         name = options.retrieval_intent or "default"
         model = f"selector-{name}"
         known = KnownLabels(model, self.start)
-        data = selector_data(options.retrieval_intent, self.nlu, self.domain, self.pipeline, self.problems, known)
-        spec, start = self.pipeline.spec, self._start_of(model)
-        self.selectors.append(SelectorTraining(name, model, options, data, spec, start))
+        data = selector_data(options, self.nlu, self.domain, self.pipeline, self.problems, known)
+        start, choice = self._start_of(model), self.pipeline.choice(options.featurizers)
+        self.selectors.append(SelectorTraining(name, model, options, data, self.pipeline.spec, start, choice))
 
     def _start_of(self, model: str) -> ModelStart | None:
         return self.start.model(model) if self.start else None

@@ -1,24 +1,35 @@
 """Featurized examples with their labels: the training data of DIET and of the response selectors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 import numpy as np
 
-from turnstream.assistant.components import CRFEntityExtractorOptions, DIETClassifierOptions
+from turnstream.assistant.components import (
+    ComponentOptions,
+    CRFEntityExtractorOptions,
+    DIETClassifierOptions,
+    LogisticRegressionClassifierOptions,
+    ResponseSelectorOptions,
+)
 from turnstream.assistant.domain import RESPONSE_PREFIX, Domain
+from turnstream.assistant.location import Location
 from turnstream.assistant.nlu_data import EntityAnnotation, Example, NluData
 from turnstream.assistant.problems import Problems
 from turnstream.features.arrays import MAX_TOKENS, Ints, TextFeatures
 from turnstream.features.bilou import TAGGERS, LabelledSpan, encode, is_aligned, tag_names
+from turnstream.features.choice import FeatureChoice
 from turnstream.features.crf_features import TokenFeatures, crf_features
-from turnstream.features.pipeline import FeaturePipeline
+from turnstream.features.pipeline import FeaturePipeline, FeaturizedText
 from turnstream.features.tokens import Token
 from turnstream.features.training_data import NO_LABEL, CrfData, DietData, IntentData, SelectorData, TaggerData
 from turnstream.training.finetuning import Start
 
 MIN_LABELS = 2
 """With fewer there is nothing to tell apart."""
+SHOWN_CHARS = 200
+"""Of an example's text in a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ def diet_data(
     problems: Problems,
     known: KnownLabels,
 ) -> DietData | None:
-    """None where the examples have neither two intents nor an entity that the options let it learn.
+    """None where the examples have neither two intents nor an entity that the options let it learn, or no features.
 
     Annotations that do not end where tokens do become warnings.
     """
@@ -62,12 +73,15 @@ def diet_data(
         found = (_tagger(name, nlu, tokens, options.BILOU_flag, known, problems) for name in TAGGERS)
         taggers = tuple(tagger for tagger in found if tagger is not None)
     if taggers:
-        _warn_of_misaligned(nlu, tokens, problems)
+        _warn_of_misaligned(nlu, texts, problems)
     if not intents and not taggers:
+        return None
+    seen = _seen(texts, pipeline.choice(options.featurizers))
+    if _lack_features(options, seen, problems):
         return None
     number = {name: i for i, name in enumerate(intents)}
     return DietData(
-        texts=tuple(text.features for text in texts),
+        texts=seen,
         intents=np.array([number.get(e.base_intent or "", NO_LABEL) for e in nlu.examples], np.int32),
         intent_names=intents,
         taggers=taggers,
@@ -75,15 +89,20 @@ def diet_data(
     )
 
 
-def intent_data(nlu: NluData, pipeline: FeaturePipeline, problems: Problems) -> IntentData | None:
-    """None where the examples have fewer than two intents."""
+def intent_data(
+    options: LogisticRegressionClassifierOptions, nlu: NluData, pipeline: FeaturePipeline, problems: Problems
+) -> IntentData | None:
+    """None where the examples have fewer than two intents, or no features."""
     names = _intent_names(nlu, problems)
     if not names:
         return None
     number = {name: i for i, name in enumerate(names)}
     examples = [example for example in nlu.examples if example.base_intent]
+    texts = _seen((pipeline.featurize(example.text) for example in examples), None)
+    if _lack_features(options, texts, problems, of_tokens=False):
+        return None
     return IntentData(
-        texts=tuple(pipeline.featurize(example.text).features for example in examples),
+        texts=texts,
         intents=np.array([number[example.base_intent or ""] for example in examples], np.int32),
         names=names,
     )
@@ -97,8 +116,9 @@ def crf_data(
         return None
     texts = [pipeline.featurize(example.text) for example in nlu.examples]
     tokens = [text.tokens[:MAX_TOKENS] for text in texts]
-    _warn_of_misaligned(nlu, tokens, problems)
+    _warn_of_misaligned(nlu, texts, problems)
     patterns = [pipeline.patterns_of(e.text, some)[:MAX_TOKENS] for e, some in zip(nlu.examples, tokens, strict=True)]
+    features = _seen(texts, pipeline.choice(options.featurizers))
     sequences: dict[str, list[list[TokenFeatures]]] = {}
     tags: dict[str, list[tuple[str, ...]]] = {}
     for name in TAGGERS:
@@ -111,25 +131,28 @@ def crf_data(
                 tokens[i],
                 options.features,
                 patterns=patterns[i],
-                dense=text.features.dense,
+                dense=seen.dense,
                 entity_tags=entity_tags[i],
             )
-            for i, text in enumerate(texts)
+            for i, seen in enumerate(features)
         ]
         tags[name] = [encode(some, spans, bilou=options.BILOU_flag) for some, spans in zip(tokens, found, strict=True)]
     return CrfData(sequences, tags)
 
 
 def selector_data(
-    retrieval_intent: str | None,
+    options: ResponseSelectorOptions,
     nlu: NluData,
     domain: Domain,
     pipeline: FeaturePipeline,
     problems: Problems,
     known: KnownLabels,
 ) -> SelectorData | None:
-    """The examples of one retrieval intent, or of all where it is None. None where they have fewer than two."""
-    examples = [e for e in nlu.examples if e.is_retrieval and retrieval_intent in (None, e.base_intent)]
+    """The examples of one retrieval intent, or of all where it is None.
+
+    None where they have fewer than two keys, or no features.
+    """
+    examples = [e for e in nlu.examples if e.is_retrieval and options.retrieval_intent in (None, e.base_intent)]
     keys = tuple(sorted({example.intent or "" for example in examples}))
     if len(keys) < MIN_LABELS:
         for example in examples[:1]:
@@ -138,12 +161,43 @@ def selector_data(
         return None
     keys = known.grown("response", "intent_response_keys", keys, problems)
     number = {key: i for i, key in enumerate(keys)}
+    choice = pipeline.choice(options.featurizers)
+    texts = _seen((pipeline.featurize(example.text) for example in examples), choice)
+    if _lack_features(options, texts, problems, of_tokens=options.number_of_transformer_layers > 0):
+        return None
+    if options.use_text_as_label:
+        _warn_of_textless(keys, domain, problems)
     return SelectorData(
-        texts=tuple(pipeline.featurize(example.text).features for example in examples),
+        texts=texts,
         labels=np.array([number[example.intent or ""] for example in examples], np.int32),
         keys=keys,
-        key_texts=tuple(_response_features(key, domain, pipeline) for key in keys),
+        key_texts=tuple(_seen(_responses(key, domain, pipeline), choice) for key in keys),
     )
+
+
+def _warn_of_textless(keys: Sequence[str], domain: Domain, problems: Problems) -> None:
+    for name in (RESPONSE_PREFIX + key for key in keys):
+        variations = domain.responses.get(name, ())
+        if variations and not any(variation.text for variation in variations):
+            what = f"'{name}' has no text, by which a selector with 'use_text_as_label' could find it."
+            problems.warning(variations[0].location, what)
+
+
+def _seen(texts: Iterable[FeaturizedText], choice: FeatureChoice | None) -> tuple[TextFeatures, ...]:
+    """The features of texts that a component sees: those of the featurizers that it chooses."""
+    return tuple(choice.of(text.features) if choice else text.features for text in texts)
+
+
+def _lack_features(
+    options: ComponentOptions, texts: Sequence[TextFeatures], problems: Problems, *, of_tokens: bool = True
+) -> bool:
+    """Whether there is nothing to tell texts apart by, which is a warning. of_tokens: whether those of tokens count."""
+    for text in texts:
+        if text.sentence_ids.size or text.sentence_dense.any() or (of_tokens and text.ids.any()):
+            return False
+    what = f"{options.component_name} learns nothing: the featurizers before it found no features in the examples."
+    problems.warning(Location("config.yml"), what)
+    return True
 
 
 def _words_of(intents: Sequence[str], pipeline: FeaturePipeline) -> tuple[tuple[str, ...], ...]:
@@ -184,22 +238,22 @@ def _spans(tagger: str, example: Example) -> Iterator[LabelledSpan]:
             yield LabelledSpan(entity.start, entity.end, label)
 
 
-def _warn_of_misaligned(nlu: NluData, tokens: list[tuple[Token, ...]], problems: Problems) -> None:
-    for example, example_tokens in zip(nlu.examples, tokens, strict=True):
+def _warn_of_misaligned(nlu: NluData, texts: Sequence[FeaturizedText], problems: Problems) -> None:
+    for example, text in zip(nlu.examples, texts, strict=True):
         for entity in example.entities:
-            if not is_aligned(example_tokens, LabelledSpan(entity.start, entity.end, entity.entity)):
+            if not is_aligned(text.tokens, LabelledSpan(entity.start, entity.end, entity.entity)):
                 problems.warning(example.location, _misaligned(example, entity))
 
 
 def _misaligned(example: Example, entity: EntityAnnotation) -> str:
-    marked = example.text[entity.start : entity.end]
+    marked, text = example.text[entity.start : entity.end], shorten(example.text, SHOWN_CHARS, placeholder=" ...")
     return (
-        f"'{marked}' is marked as '{entity.entity}' in '{example.text}', but does not begin and end where words do: "
+        f"'{marked}' is marked as '{entity.entity}' in '{text}', but does not begin and end where words do: "
         "whole words are learnt. Leave blanks and punctuation out of the brackets."
     )
 
 
-def _response_features(key: str, domain: Domain, pipeline: FeaturePipeline) -> tuple[TextFeatures, ...]:
+def _responses(key: str, domain: Domain, pipeline: FeaturePipeline) -> list[FeaturizedText]:
     variations = domain.responses.get(RESPONSE_PREFIX + key, ())
     texts = dict.fromkeys(variation.text for variation in variations if variation.text)
-    return tuple(pipeline.featurize_response(text).features for text in texts)
+    return [pipeline.featurize_response(text) for text in texts]

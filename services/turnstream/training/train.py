@@ -105,7 +105,8 @@ def _read(request: TrainingRequest, *, trains_all: bool) -> tuple[_Prepared, tup
     read = load_project(request.paths)
     prepared = _prepare(read.project, request, problems, trains_all=trains_all)
     problems.raise_if_any()
-    return prepared, (*read.warnings, *prepared.nlu.warnings, *problems.warnings)
+    # The components are read by the check and again to be trained: what they warn of is told once.
+    return prepared, tuple(dict.fromkeys((*read.warnings, *prepared.nlu.warnings, *problems.warnings)))
 
 
 def _prepare(project: Project, request: TrainingRequest, problems: Problems, *, trains_all: bool) -> _Prepared:

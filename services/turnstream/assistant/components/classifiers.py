@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from turnstream.assistant.components.base import ComponentOptions, register
 
@@ -34,12 +34,17 @@ class FallbackClassifierOptions(ComponentOptions):
 class LogisticRegressionClassifierOptions(ComponentOptions):
     component_name = "LogisticRegressionClassifier"
 
-    class_weight: str | Mapping[str, float] | None = "balanced"
+    class_weight: Literal["balanced"] | Mapping[str, float] | None = "balanced"
     max_iter: int = 100
-    solver: str = "lbfgs"
+    solver: Literal["lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"] = "lbfgs"
     tol: float = 1e-4
     random_state: int | None = 42
     ranking_length: int = 10
+
+    def find_faults(self) -> Iterator[tuple[str, str]]:
+        for key, value in (("max_iter", self.max_iter), ("tol", self.tol), ("random_state", self.random_state or 0)):
+            if value < 0:
+                yield key, f"'{key}' must not be negative, not {value}."
 
 
 @register

@@ -64,8 +64,6 @@ class LexicalSyntacticFeaturizerOptions(ComponentOptions):
         for name in dict.fromkeys(name for window in self.features for name in window):
             if name not in WINDOW_FEATURES:
                 yield "features", f"unknown feature '{name}'. {nearest(name, WINDOW_FEATURES)}".strip()
-            elif name in ("pos", "pos2"):
-                yield "features", f"feature '{name}' needs a tokenizer that tags parts of speech: remove it."
 
 
 @register

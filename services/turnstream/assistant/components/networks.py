@@ -185,9 +185,16 @@ class DIETClassifierOptions(NetworkOptions):
 @register
 @dataclass(frozen=True, kw_only=True)
 class ResponseSelectorOptions(NetworkOptions):
-    """`retrieval_intent` None: one selector over all retrieval intents that no other selector names."""
+    """`retrieval_intent` None: one selector over all retrieval intents, also those that others are for."""
 
     component_name = "ResponseSelector"
+    ignored_keys: ClassVar[Mapping[str, str]] = {
+        **NetworkOptions.ignored_keys,
+        **dict.fromkeys(
+            ("intent_classification", "entity_recognition", "BILOU_flag", "split_entities_by_comma"),
+            "It is DIETClassifier's.",
+        ),
+    }
 
     hidden_layers_sizes: Mapping[str, tuple[int, ...]] = _layers("text", "label", sizes=(256, 128))
     share_hidden_layers: bool = False
