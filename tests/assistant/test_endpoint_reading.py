@@ -50,6 +50,15 @@ def test_what_is_documented_is_accepted(tmp_path: Path, text: str) -> None:
     assert problems_of(tmp_path, text) == []
 
 
+def test_an_address_without_a_scheme_is_told(write_project: Write) -> None:
+    project = write_project({"endpoints.yml": "action_endpoint:\n  url: localhost:5055/webhook\n"})
+
+    assert [str(warning) for warning in project.load().warnings] == [
+        "endpoints.yml:2: 'action_endpoint': the url 'localhost:5055/webhook' has no scheme, so that no action can be "
+        "called. Write 'http://localhost:5055/webhook'."
+    ]
+
+
 def test_a_version_of_the_endpoints_says_nothing() -> None:
     problems = Problems()
     root = parse_yaml(b'version: "3.1"\nlog_store: {url: x}\n', "endpoints.yml", problems, {})

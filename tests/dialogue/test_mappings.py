@@ -60,6 +60,15 @@ def leading_slot_sets(events: list[ev.Event]) -> list[ev.SlotSet]:
     return found
 
 
+def at_activation(domain: Domain, tracker: Tracker, form: str) -> list[ev.SlotSet]:
+    """What the latest message fills once more as the form starts."""
+    said = tracker.latest_message
+    if said is None:
+        return []
+    active = replace(tracker, active_loop=ActiveLoop(form, trigger_message=said.parse_data))
+    return mappings.extract(domain, active, said).slot_sets
+
+
 @pytest.mark.parametrize("path", RECORDS, ids=record_name)
 def test_a_form_that_starts_fills_what_it_filled_in_rasa(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a validator the slot events after `active_loop` are those of the second extraction."""
@@ -75,7 +84,7 @@ def test_a_form_that_starts_fills_what_it_filled_in_rasa(path: Path, monkeypatch
             for place, event in enumerate(events):
                 started = isinstance(event, ev.ActiveLoopChanged) and event.name in conversation.domain.forms
                 if started and isinstance(events[place - 1], ev.ActionExecuted) and event.name is not None:
-                    filled = mappings.at_activation(dialogue.domain, dialogue.tracker, event.name).slot_sets
+                    filled = at_activation(dialogue.domain, dialogue.tracker, event.name)
                     recorded = [s for s in leading_slot_sets(events[place + 1 :]) if s.name != "requested_slot"]
                     if [(s.name, s.value) for s in filled] != [(s.name, s.value) for s in recorded]:
                         found.append(f"{event.name}: {filled}, recorded {recorded}")
@@ -105,7 +114,7 @@ def city(value: Any, role: str | None = None, group: str | None = None) -> ev.Ex
 
 def filled(domain: Domain, said: ev.UserUttered, loop: ActiveLoop | None = None, **slots: Any) -> dict[str, Any]:
     tracker = Tracker("c", slots=slots, active_loop=loop, latest_message=said)
-    return {s.name: s.value for s in mappings.extract_slots(domain, tracker, said)}
+    return {s.name: s.value for s in mappings.extract(domain, tracker, said).slot_sets}
 
 
 IN_FORM = ActiveLoop("trip_form")
@@ -198,18 +207,14 @@ def test_a_trigger_intent_fills_in_a_running_form_only_and_where_it_has_conditio
     assert filled(slots, message("inform")) == {}
     assert filled(slots, message("greet"), IN_FORM) == {}
     assert filled(slots, message("inform"), IN_FORM) == {"any": "v", "here": "v"}
-    assert [s.name for s in mappings.at_activation(slots, tracker_with(message("inform")), "trip_form").slot_sets] == [
-        "any",
-        "here",
+    assert at_activation(slots, tracker_with(message("inform")), "trip_form") == [
+        ev.SlotSet(name="any", value="v"),
+        ev.SlotSet(name="here", value="v"),
     ]
 
 
 def tracker_with(said: ev.UserUttered | None) -> Tracker:
     return Tracker("c", latest_message=said)
-
-
-def test_a_form_that_starts_without_a_message_fills_nothing() -> None:
-    assert mappings.at_activation(domain(), tracker_with(None), "trip_form") == mappings.Extraction()
 
 
 def test_an_entity_that_two_slots_of_the_form_want_alike_fills_the_one_that_was_asked() -> None:
@@ -265,25 +270,3 @@ def test_custom_mappings_name_each_action_once_and_only_where_they_apply() -> No
 def test_built_in_slots_are_never_filled() -> None:
     slots = domain(Slot("requested_slot", "any", (CITY,)), Slot("session_started_metadata", "any", (CITY,)))
     assert filled(slots, message("inform", city("Rome"))) == {}
-
-
-def test_only_null_counts_as_missing() -> None:
-    tracker = Tracker("c", slots={"a": None, "b": "", "c": False, "d": []})
-    assert mappings.missing_slots(("a", "b", "c", "d", "e"), tracker) == ("a", "e")
-    assert mappings.prefilled_slots(("a", "b", "c"), tracker) == {"b": "", "c": False}
-
-
-def test_what_answers_a_form_are_its_slots_set_since_the_latest_message() -> None:
-    form = domain(required=("origin",))
-    asked = Tracker("c", slots={"requested_slot": "extra"})
-    events = [
-        ev.SlotSet(name="origin", value="old"),
-        message("inform"),
-        ev.SlotSet(name="origin", value="Rome"),
-        ev.SlotSet(name="extra", value=1),
-        ev.SlotSet(name="outside", value=2),
-        ev.SlotSet(name="origin", value="Oslo"),
-    ]
-    assert mappings.answered_slots(form, "trip_form", asked, events) == {"origin": "Oslo", "extra": 1}
-    assert mappings.answered_slots(form, "trip_form", asked, [*events, message("greet")]) == {}
-    assert mappings.required_slots(form, "nowhere") == ()

@@ -89,6 +89,27 @@ def test_an_example_of_an_intent_in_several_files_goes_where_most_are(tmp_path: 
     )
 
 
+def test_files_of_imported_projects_are_saved_into(tmp_path: Path) -> None:
+    greets = "nlu:\n- intent: greet\n  examples: |\n    - hi\n"
+    written(
+        tmp_path / "bot",
+        config="importers: [{name: MultiProjectImporter}]\nimports: [skills/small, ../elsewhere]\n",
+        skills__small__domain="intents: [greet]\n",
+        skills__small__data__nlu=greets,
+        skills__small__data__core=stories("a"),
+        skills__unused__data__nlu=greets + "    - hey\n",
+    )
+    written(tmp_path / "elsewhere", nlu=greets + "    - hello\n    - hey\n")
+    files = ProjectFiles(tmp_path / "bot")
+    assert files.home_of_stories(tests=False) == "skills/small/data/core.yml"
+    assert add_example(files, NewExample("good day", "greet")).change.path == "skills/small/data/nlu.yml"
+
+
+def test_a_config_that_cannot_be_read_imports_nothing(tmp_path: Path) -> None:
+    files = ProjectFiles(written(tmp_path, config="imports: [", data__nlu="nlu: []"))
+    assert files.home_of_stories(tests=False) == "data/stories.yml"
+
+
 async def test_a_project_with_folders_of_its_own_is_saved_into(orders: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(orders, moved)

@@ -241,6 +241,7 @@ spec:
           selector:
             matchLabels:
               namespace: {{ $.root.Release.Namespace }}
+              app_kubernetes_io_instance: {{ $.root.Release.Name }}
         target:
           type: AverageValue
           averageValue: {{ include "turnstream.text" . | quote }}

@@ -30,10 +30,7 @@ def check_action_endpoint(fields: Fields, problems: Problems) -> None:
     for key in fields:
         if key not in KEYS:
             problems.warning(fields.at(key), f"{fields.what}: unknown key '{key}'.", nearest(str(key), KEYS))
-    scheme, separator, _ = str(fields.plain("url") or "").partition("://")
-    if separator and scheme not in SCHEMES:
-        hint = "Write 'grpc://' and give 'cafile'." if scheme == "grpcs" else nearest(scheme, SCHEMES)
-        problems.error(fields.at("url"), f"{fields.what}: the url begins with the unknown '{scheme}://'.", hint)
+    _check_url(fields, problems)
     fields.flag("enable_selective_domain", False)
     _check_limit("timeout_s", fields.plain("timeout_s"), fields, problems)
     limits = fields.plain("timeouts_s")
@@ -43,6 +40,17 @@ def check_action_endpoint(fields: Fields, problems: Problems) -> None:
     elif limits is not None:
         hint = "Write 'timeouts_s: {action_slow: 20}'."
         problems.error(fields.at("timeouts_s"), f"{fields.what}: 'timeouts_s' must be a mapping.", hint)
+
+
+def _check_url(fields: Fields, problems: Problems) -> None:
+    url = str(fields.plain("url") or "")
+    scheme, separator, _ = url.partition("://")
+    if separator and scheme not in SCHEMES:
+        hint = "Write 'grpc://' and give 'cafile'." if scheme == "grpcs" else nearest(scheme, SCHEMES)
+        problems.error(fields.at("url"), f"{fields.what}: the url begins with the unknown '{scheme}://'.", hint)
+    elif url and not separator and not url.startswith("${"):
+        message = f"{fields.what}: the url '{url}' has no scheme, so that no action can be called."
+        problems.warning(fields.at("url"), message, f"Write 'http://{url}'.")
 
 
 def _check_limit(key: str, value: object, fields: Fields, problems: Problems, whose: str = "") -> None:

@@ -140,9 +140,25 @@ def _read_config(paths: ProjectPaths, files: Files, problems: Problems) -> tuple
     root = files.read_mapping(paths.config) if paths.config is not None else None
     if root is None or paths.config is None:
         return ModelConfig(), None
+    return read_config(root, problems), _imported(root, paths.config.parent, files, problems)
+
+
+def _imported(root: Node, start: Path, files: Files, problems: Problems) -> list[Path] | None:
     imports = imported_projects(root, problems)
-    folders = imported_folders(paths.config.parent, imports, files, problems) if imports is not None else None
-    return read_config(root, problems), folders
+    return imported_folders(start, imports, files, problems) if imports is not None else None
+
+
+def imported_places(paths: ProjectPaths) -> tuple[Path, ...]:
+    """The folders that training reads beside `data`, since the config imports them.
+
+    What is wrong in the config is not told here: reading the project does.
+    """
+    problems = Problems()
+    files = Files(paths.root, problems)
+    if paths.config is None or not paths.config.is_file():
+        return ()
+    root = files.read_mapping(paths.config)
+    return tuple(_imported(root, paths.config.parent, files, problems) or ()) if root is not None else ()
 
 
 def _read_data(

@@ -1,10 +1,10 @@
 """Which slots a user message fills (https://rasa.com/docs/rasa/domain#slot-mappings). Pure: nothing is run or changed.
 
 After every user message `extract(domain, tracker, message)` says what `action_extract_slots` sets; when a form starts,
-the same is asked again with the form active (`at_activation`). Forms need the functions below it besides.
+the same is asked again with the form active.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +17,8 @@ from turnstream.assistant.domain import (
     SlotMapping,
 )
 from turnstream.assistant.location import NOWHERE
-from turnstream.dialogue.events import Event, Restarted, SlotSet, UserUttered
-from turnstream.dialogue.tracker import ActiveLoop, Tracker
+from turnstream.dialogue.events import SlotSet, UserUttered
+from turnstream.dialogue.tracker import Tracker
 
 BUILT_IN_SLOTS = (REQUESTED_SLOT, SESSION_METADATA_SLOT)
 
@@ -45,11 +45,6 @@ class Extraction:
     def custom(self) -> list[CustomExtraction]:
         """At most one for each action: an action is run once a turn."""
         return [step for step in self.steps if isinstance(step, CustomExtraction)]
-
-
-def extract_slots(domain: Domain, tracker: Tracker, message: UserUttered) -> list[SlotSet]:
-    """The slots that the message fills by itself, without custom extractions; see `extract`."""
-    return extract(domain, tracker, message).slot_sets
 
 
 def extract(domain: Domain, tracker: Tracker, message: UserUttered) -> Extraction:
@@ -80,58 +75,6 @@ def extract(domain: Domain, tracker: Tracker, message: UserUttered) -> Extractio
                 steps.append(SlotSet(name=slot.name, value=value))
                 break
     return Extraction(tuple(steps))
-
-
-def at_activation(domain: Domain, tracker: Tracker, form: str) -> Extraction:
-    """What the latest message fills once more as the form starts: mappings with the form as condition,
-    `from_trigger_intent`, and all the others again. The events go after `ActiveLoopChanged`.
-    """
-    message = tracker.latest_message
-    if message is None:
-        return Extraction()
-    return extract(domain, with_active_loop(tracker, form), message)
-
-
-def with_active_loop(tracker: Tracker, form: str) -> Tracker:
-    """The tracker as it is right after the form was activated."""
-    trigger = tracker.latest_message.parse_data if tracker.latest_message else None
-    return replace(tracker, active_loop=ActiveLoop(form, trigger_message=trigger))
-
-
-def required_slots(domain: Domain, form: str) -> tuple[str, ...]:
-    """As the domain has them; empty for an unknown form. A validator may answer with others."""
-    return domain.forms[form].required_slots if form in domain.forms else ()
-
-
-def missing_slots(required: Iterable[str], tracker: Tracker) -> tuple[str, ...]:
-    """The required slots that are not set, in order: the first is the one to ask for. Only null counts as not set."""
-    return tuple(name for name in required if tracker.slots.get(name) is None)
-
-
-def prefilled_slots(required: Iterable[str], tracker: Tracker) -> dict[str, Any]:
-    """The required slots that are set, which a form validates when it starts."""
-    return {name: tracker.slots[name] for name in required if tracker.slots.get(name) is not None}
-
-
-def answered_slots(domain: Domain, form: str, tracker: Tracker, events: Iterable[Event]) -> dict[str, Any]:
-    """What the latest user message filled of the form: the candidates for validation.
-
-    `events` are those of the session; the slots set after the latest user message count, if the form requires them or
-    has just asked for them. Empty: the message does not answer the form, which then rejects its execution.
-    """
-    wanted = {*required_slots(domain, form), tracker.slots.get(REQUESTED_SLOT)}
-    return {name: value for name, value in slots_since_user(events).items() if name in wanted}
-
-
-def slots_since_user(events: Iterable[Event]) -> dict[str, Any]:
-    """The slots set after the latest user message (or restart), each with its last value."""
-    found: dict[str, Any] = {}
-    for event in events:
-        if isinstance(event, UserUttered | Restarted):
-            found = {}
-        elif isinstance(event, SlotSet):
-            found[event.name] = event.value
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,14 +168,19 @@ class _Situation:
         """An entity that several slots of the form want in the same way fills only the one that was asked for."""
         if mapping.type != "from_entity" or self.loop is None:
             return False
-        if self.tracker.slots.get(REQUESTED_SLOT) == slot or slot not in required_slots(self.domain, self.loop):
+        if self.tracker.slots.get(REQUESTED_SLOT) == slot or slot not in _required_slots(self.domain, self.loop):
             return False
         return self.unique.get(_comparable(mapping), 0) != 1
 
 
+def _required_slots(domain: Domain, form: str) -> tuple[str, ...]:
+    """Empty for an unknown form."""
+    return domain.forms[form].required_slots if form in domain.forms else ()
+
+
 def _entity_mappings(domain: Domain, form: str) -> dict[str | SlotMapping, int]:
     counts: dict[str | SlotMapping, int] = {}
-    for name in required_slots(domain, form):
+    for name in _required_slots(domain, form):
         slot = domain.slots.get(name)
         for mapping in slot.mappings if slot else ():
             if mapping.type == "from_entity":

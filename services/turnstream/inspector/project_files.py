@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from turnstream.assistant.files import SUFFIXES, data_files, is_test_file
-from turnstream.assistant.reader import ProjectPaths
+from turnstream.assistant.reader import ProjectPaths, imported_places
 from turnstream.runtime.errors import Conflict, Forbidden, InvalidRequest
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -40,12 +40,16 @@ class Change:
 
 
 class ProjectFiles:
-    """Of the project in the folder `root`; `data` are its files and folders with training data, `data` by default."""
+    """Of the project in the folder `root`; `data` are its files and folders with training data, `data` by default.
+
+    The folders that its config imports hold training data too.
+    """
 
     def __init__(self, root: Path, data: Sequence[Path] = ()) -> None:
         self._root = root.resolve()
         default = ProjectPaths.default(self._root)
-        self._data = tuple(path.resolve() for path in data) or default.data
+        imported = (path.resolve() for path in imported_places(default))
+        self._data = (*(tuple(path.resolve() for path in data) or default.data), *imported)
         self._tests = default.tests
 
     def nlu_files(self) -> list[Path]:

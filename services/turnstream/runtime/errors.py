@@ -5,8 +5,7 @@ TurnstreamError                 (base; INTERNAL)
 ├── NotFound                    NOT_FOUND
 │   ├── UnknownBundle
 │   │   └── NoBundle            FAILED_PRECONDITION  no assistant is loaded at all
-│   ├── UnknownModel
-│   └── UnknownConversation
+│   └── UnknownModel
 ├── Conflict                    ALREADY_EXISTS       the same id stands for something else already
 ├── Precondition                FAILED_PRECONDITION  right request, wrong replica or state
 ├── TryLater                    RESOURCE_EXHAUSTED   a limit is reached; retry with the same message id
@@ -71,10 +70,6 @@ class NoBundle(UnknownBundle):
 
 class UnknownModel(NotFound):
     """The model server has no such model, version, label or signature."""
-
-
-class UnknownConversation(NotFound):
-    pass
 
 
 class Conflict(TurnstreamError):

@@ -22,7 +22,6 @@ from turnstream.turnlog.kafka.index import (
 from turnstream.turnlog.kafka.reader import Reader
 from turnstream.turnlog.kafka.records import STATE_VERSION, check_version
 
-BUCKETS = 256
 _DIGEST_BYTES = 8
 _ENTRY_BYTES = 14
 _EMPTY = bytes([STATE_VERSION])
