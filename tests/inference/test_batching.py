@@ -105,6 +105,19 @@ def batcher(run: Any, executor: ThreadPoolExecutor, **limits: Any) -> Batcher:
     return Batcher(run, SPECS, executor, BatchLimits(**limits))
 
 
+async def test_clients_that_ask_again_and_again_are_answered_by_halves(executor: ThreadPoolExecutor) -> None:
+    run = Recorder()
+    one = batcher(run, executor, max_rows=64)
+
+    async def client(seed: int) -> None:
+        for _ in range(4):
+            await one.submit(request(1, 2, 2, seed))
+
+    await asyncio.gather(*(client(seed) for seed in range(40)))
+    assert sum(run.rows) == 160
+    assert max(run.rows) == 20
+
+
 async def test_requests_at_once_share_a_batch_up_to_its_limit(executor: ThreadPoolExecutor) -> None:
     run = Recorder()
     one = batcher(run, executor, max_rows=4)

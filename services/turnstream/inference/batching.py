@@ -17,6 +17,9 @@ from turnstream.runtime.errors import TryLater
 
 Run = Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]
 
+HALVED_FROM = 8
+"""Requests. A batch of more takes no more than half of those that are made: see `Batcher._request_limit`."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
@@ -63,6 +66,7 @@ class Batcher:
         self._worker: asyncio.Task[None] | None = None
         self._batchable = True
         self._latest_alone_s = math.inf
+        self._latest_requests = 0
         self.batches = 0
         """How many were run."""
 
@@ -92,7 +96,8 @@ class Batcher:
         """The oldest job and those after it that fit; jobs whose caller is gone are dropped."""
         batch: list[_Job] = []
         rows = 0
-        while self._waiting:
+        limit = self._request_limit()
+        while self._waiting and len(batch) < limit:
             job = self._waiting[0]
             if job.done.done():
                 self._waiting.popleft()
@@ -101,7 +106,16 @@ class Batcher:
                 break
             batch.append(self._waiting.popleft())
             rows += job.rows or 0
+        self._latest_requests = len(batch)
         return batch
+
+    def _request_limit(self) -> int:
+        """Half of those that are made at present: those that wait, and those just answered, whose clients ask again.
+
+        Were all of them in one batch, the model would have nothing to do while they are answered and ask again, and
+        the clients nothing while it runs.
+        """
+        return max(HALVED_FROM, math.ceil((len(self._waiting) + self._latest_requests) / 2))
 
     def _fits(self, first: _Job, job: _Job) -> bool:
         if not self._batchable or first.rows is None or job.rows is None:
